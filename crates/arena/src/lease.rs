@@ -1,0 +1,197 @@
+//! Holding a slot: alone and writing ([`SlotMut`]), or with others and reading ([`Lease`]).
+
+use crate::{class::ClassInner, segment::Segment};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+    sync::Arc,
+};
+
+/// A name for one use of a slot: small, copyable, serialisable, and worth nothing until the owner's ledger agrees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotRef {
+    /// Which arena (one per process and runtime).
+    pub arena: u64,
+    /// Which segment of it.
+    pub segment: u32,
+    /// Which slot of the segment.
+    pub slot: u32,
+    /// Which use of the slot: rises at each free.
+    pub generation: u32,
+}
+
+/// A shared, read-only hold on a slot. Clones hold too; at the last drop the slot is free again (or its driver's).
+///
+/// Thread: any. Clone and drop cost a few nanoseconds, never block and never allocate.
+pub struct Lease {
+    class: Arc<ClassInner>,
+    ptr: NonNull<u8>,
+    bank: u32,
+    slot: u32,
+}
+
+// SAFETY: the pointer leads into a mapping that `class` keeps alive; through a `Lease` it is only read.
+unsafe impl Send for Lease {}
+// SAFETY: as above.
+unsafe impl Sync for Lease {}
+
+impl Lease {
+    pub(crate) fn new(class: Arc<ClassInner>, bank: u32, slot: u32) -> Self {
+        let ptr = class.slot_ptr(bank, slot);
+        Lease { class, ptr, bank, slot }
+    }
+
+    /// Bytes of the slot.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.class.slot_size
+    }
+
+    /// Never: a slot has at least one page.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Where the slot lies in our mapping. Whoever writes through it must know why nobody is disturbed (a decoder that goes on
+    /// with a picture that it has not given out yet).
+    #[must_use]
+    pub fn as_ptr(&self) -> NonNull<u8> {
+        self.ptr
+    }
+
+    /// The bytes.
+    ///
+    /// JavaScript of this process can be handed the same memory, and JavaScript knows no read-only memory: a script that
+    /// writes into a frame it was only given to read changes these bytes. No invariant of Rust code may rest on them.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the slot is mapped for as long as `class` lives and has `slot_size` initialised (zeroed by the kernel) bytes;
+        // writers need a `SlotMut`, which the ledger gives only to the single holder.
+        unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.class.slot_size) }
+    }
+
+    /// The name of this use of the slot.
+    #[must_use]
+    pub fn slot_ref(&self) -> SlotRef {
+        let bank = self.class.bank(self.bank);
+        let (_, generation) = bank.ledger.look(self.slot);
+        SlotRef {
+            arena: self.class.pool.arena.id,
+            segment: bank.id,
+            slot: self.slot,
+            generation,
+        }
+    }
+
+    /// The segment, for its fd and for mapping the slot elsewhere.
+    #[must_use]
+    pub fn segment(&self) -> &Segment {
+        &self.class.bank(self.bank).segment
+    }
+
+    /// Index of the slot in its segment (in a bound pool: the driver's buffer index).
+    #[must_use]
+    pub fn slot_index(&self) -> u32 {
+        self.slot
+    }
+
+    /// How many leases there are on this slot now. A snapshot: only a result of 1 with `&mut` in hand stays true.
+    #[must_use]
+    pub fn holders(&self) -> u32 {
+        self.class.bank(self.bank).ledger.look(self.slot).0
+    }
+
+    /// Whether both hold the same slot.
+    #[must_use]
+    pub fn same_slot(&self, other: &Lease) -> bool {
+        self.ptr == other.ptr
+    }
+
+    /// The slot for writing, when nobody else holds it: one atomic step.
+    ///
+    /// # Errors
+    /// The lease itself, unchanged, when somebody else holds the slot too.
+    pub fn try_into_mut(self) -> Result<SlotMut, Lease> {
+        if self.class.bank(self.bank).ledger.try_exclusive(self.slot) {
+            Ok(SlotMut(self))
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl Clone for Lease {
+    fn clone(&self) -> Self {
+        self.class.bank(self.bank).ledger.retain(self.slot);
+        Lease {
+            class: Arc::clone(&self.class),
+            ptr: self.ptr,
+            bank: self.bank,
+            slot: self.slot,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let bank = self.class.bank(self.bank);
+        if bank.ledger.release(self.slot) {
+            self.class.put_back(bank, self.slot);
+        }
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("at", &self.slot_ref())
+            .field("holders", &self.holders())
+            .finish()
+    }
+}
+
+/// The only hold on a slot: its bytes may be written. [`SlotMut::freeze`] it to show it to others.
+#[derive(Debug)]
+pub struct SlotMut(Lease);
+
+impl SlotMut {
+    pub(crate) fn new(lease: Lease) -> Self {
+        SlotMut(lease)
+    }
+
+    /// From now on the slot is to be read, by as many as like.
+    #[must_use]
+    pub fn freeze(self) -> Lease {
+        self.0.class.bank(self.0.bank).ledger.share(self.0.slot);
+        self.0
+    }
+
+    /// Where the slot lies in our mapping.
+    #[must_use]
+    pub fn as_mut_ptr(&mut self) -> NonNull<u8> {
+        self.0.ptr
+    }
+
+    /// Index of the slot in its segment.
+    #[must_use]
+    pub fn slot_index(&self) -> u32 {
+        self.0.slot
+    }
+}
+
+impl Deref for SlotMut {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+impl DerefMut for SlotMut {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the ledger gave this slot to us alone (EXCLUSIVE is set until `freeze`), and `&mut self` keeps it to one borrower.
+        unsafe { std::slice::from_raw_parts_mut(self.0.ptr.as_ptr(), self.0.class.slot_size) }
+    }
+}

@@ -1,0 +1,46 @@
+//! Shared memory in slots: the floor that every frame stands on.
+//!
+//! An [`Arena`] accounts for memory; a [`Pool`] belongs to one source (a camera, a decoder) and keeps its bytes in sealed
+//! memfd segments of page-aligned slots, so that any slot can later be shown to another process without a copy. A slot is
+//! taken as a [`SlotMut`] (one writer), frozen into a [`Lease`] (many readers) and comes back by itself at the last drop.
+//! A [`BoundPool`] hands the slot's index back to its driver instead.
+//!
+//! It is not a media library: bytes, offsets and generations only. It depends on nothing of ours.
+//!
+//! Nothing that decides anything (references, generations, free lists) lies in the shared memory itself: see [`ledger`].
+//!
+//! Start reading at `pool.rs`, then `ledger.rs`.
+#![expect(
+    unsafe_code,
+    reason = "architecture.md §1: the arena maps memory and hands out slices of it"
+)]
+
+pub mod ledger;
+pub mod sync;
+pub mod wait;
+
+#[cfg(not(loom))]
+mod bound;
+#[cfg(not(loom))]
+mod class;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod lease;
+#[cfg(not(loom))]
+mod pool;
+#[cfg(not(loom))]
+mod segment;
+#[cfg(not(loom))]
+mod stats;
+
+#[cfg(not(loom))]
+pub use crate::{
+    bound::BoundPool,
+    class::SizeClass,
+    error::Error,
+    lease::{Lease, SlotMut, SlotRef},
+    pool::{Arena, Pool, PoolConfig, Wait},
+    segment::{Segment, page_size},
+    stats::Stats,
+};

@@ -1,0 +1,236 @@
+//! The arena of a process and the pools of its sources.
+//!
+//! ```text
+//! Arena (byte budget, numbers) ─┬─ Pool (one source, own budget) ─┬─ SizeClass ─ segments of slots
+//!                               └─ Pool …                         └─ SizeClass (after a change of format)
+//! ```
+
+use crate::{
+    class::{ClassInner, SizeClass},
+    error::Error,
+    lease::{Lease, SlotRef},
+    segment::page_size,
+    stats::Stats,
+    sync::{Mutex, lock},
+};
+use std::{
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+/// Bytes that an arena may use unless told otherwise.
+const DEFAULT_BUDGET: u64 = 4 << 30;
+
+/// All shared memory of one runtime. A value, not a global; clones are the same arena.
+#[derive(Clone, Debug)]
+pub struct Arena(Arc<ArenaInner>);
+
+#[derive(Debug)]
+pub(crate) struct ArenaInner {
+    pub(crate) id: u64,
+    budget: u64,
+    bytes: AtomicU64,
+    segments: AtomicU32,
+    pub(crate) classes: Mutex<Vec<Weak<ClassInner>>>,
+    /// What classes that are gone had counted, so that counters never fall.
+    retired: Mutex<Stats>,
+}
+
+/// The memory of one source. Clones are the same pool.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<PoolInner>);
+
+#[derive(Debug)]
+pub(crate) struct PoolInner {
+    pub(crate) arena: Arc<ArenaInner>,
+    pub(crate) config: PoolConfig,
+    bytes: AtomicU64,
+    classes: Mutex<Vec<Weak<ClassInner>>>,
+}
+
+/// How a pool is cut.
+#[derive(Clone, Debug)]
+pub struct PoolConfig {
+    /// Who it belongs to, for messages and `/proc/PID/maps`.
+    pub label: String,
+    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many.
+    pub slots: u32,
+    /// Bytes that the pool may use; the arena's budget holds besides.
+    pub max_bytes: u64,
+}
+
+impl PoolConfig {
+    /// Eight slots at first, no budget but the arena's.
+    #[must_use]
+    pub fn new(label: impl Into<String>) -> Self {
+        PoolConfig {
+            label: label.into(),
+            slots: 8,
+            max_bytes: u64::MAX,
+        }
+    }
+}
+
+/// What to do when no slot is free.
+#[derive(Clone, Copy)]
+pub enum Wait<'a> {
+    /// Fail with [`Error::Empty`].
+    Never,
+    /// Add a segment within the byte budget: for callers whom waiting would deadlock (a decoder that itself holds the slots)
+    /// or who must not block (the JavaScript thread).
+    Grow,
+    /// Sleep until a slot comes free.
+    Until {
+        /// When to give up; `None` waits for good.
+        deadline: Option<Instant>,
+        /// Whether to give up now. Ring [`SizeClass::interrupt`] after it turned true.
+        cancelled: &'a dyn Fn() -> bool,
+    },
+}
+
+impl std::fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Wait::Never => "Never",
+            Wait::Grow => "Grow",
+            Wait::Until { .. } => "Until",
+        })
+    }
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        Arena::with_budget(DEFAULT_BUDGET)
+    }
+}
+
+impl Arena {
+    /// An arena that never maps more than `bytes`.
+    #[must_use]
+    pub fn with_budget(bytes: u64) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arena(Arc::new(ArenaInner {
+            // Unique in the process by the counter, and hardly ever equal between two processes.
+            id: NEXT.fetch_add(1, Ordering::Relaxed) | u64::from(std::process::id()) << 32,
+            budget: bytes,
+            bytes: AtomicU64::new(0),
+            segments: AtomicU32::new(0),
+            classes: Mutex::new(Vec::new()),
+            retired: Mutex::new(Stats::default()),
+        }))
+    }
+
+    /// A pool for one source. Nothing is mapped before its first slot is taken.
+    #[must_use]
+    pub fn pool(&self, config: PoolConfig) -> Pool {
+        Pool(Arc::new(PoolInner {
+            arena: Arc::clone(&self.0),
+            config,
+            bytes: AtomicU64::new(0),
+            classes: Mutex::new(Vec::new()),
+        }))
+    }
+
+    /// A further lease on the slot that `slot_ref` names, when it is still the same use of it.
+    #[must_use]
+    pub fn resolve(&self, slot_ref: SlotRef) -> Option<Lease> {
+        let classes: Vec<_> = lock(&self.0.classes).iter().filter_map(Weak::upgrade).collect();
+        classes.into_iter().find_map(|class| SizeClass(class).resolve(slot_ref))
+    }
+
+    /// Numbers over all pools, past ones included in the counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut sum = *lock(&self.0.retired);
+        let classes: Vec<_> = lock(&self.0.classes).iter().filter_map(Weak::upgrade).collect();
+        for class in classes {
+            sum += class.stats();
+        }
+        sum
+    }
+}
+
+impl ArenaInner {
+    pub(crate) fn next_segment(&self) -> u32 {
+        self.segments.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn retire(&self, stats: Stats) {
+        *lock(&self.retired) += Stats {
+            slots: 0,
+            live: 0,
+            high_water: 0,
+            bytes: 0,
+            ..stats
+        };
+    }
+}
+
+impl Pool {
+    /// The slots of at least `len` bytes: the same class for all lengths that round up to the same size (a page, or an eighth
+    /// of the next lower power of two: at most an eighth is wasted).
+    ///
+    /// # Errors
+    /// [`Error::Size`] for 0 and for what no address space holds.
+    pub fn class(&self, len: usize) -> Result<SizeClass, Error> {
+        let slot_size = round_to_class(len)?;
+        let mut classes = lock(&self.0.classes);
+        classes.retain(|c| c.strong_count() != 0);
+        if let Some(class) = classes
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|c| c.slot_size == slot_size)
+        {
+            return Ok(SizeClass(class));
+        }
+        let class = SizeClass::new(Arc::clone(&self.0), slot_size, None);
+        classes.push(Arc::downgrade(&class.0));
+        Ok(class)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<PoolInner> {
+        &self.0
+    }
+}
+
+impl PoolInner {
+    /// Takes `bytes` from both budgets, or from none.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
+        let over = |used, budget| Error::Budget {
+            pool: self.config.label.clone(),
+            wanted: bytes,
+            used,
+            budget,
+        };
+        add_within(&self.bytes, bytes, self.config.max_bytes).map_err(|used| over(used, self.config.max_bytes))?;
+        add_within(&self.arena.bytes, bytes, self.arena.budget).map_err(|used| {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            over(used, self.arena.budget)
+        })
+    }
+
+    pub(crate) fn unreserve(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.arena.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+fn add_within(counter: &AtomicU64, add: u64, limit: u64) -> Result<(), u64> {
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            now.checked_add(add).filter(|sum| *sum <= limit)
+        })
+        .map(|_| ())
+}
+
+fn round_to_class(len: usize) -> Result<usize, Error> {
+    const MAX: usize = 1 << 40;
+    if len == 0 || len > MAX {
+        return Err(Error::Size { got: len, max: MAX });
+    }
+    let step = (len.next_power_of_two() / 16).max(page_size());
+    Ok(len.next_multiple_of(step))
+}

@@ -1,0 +1,23 @@
+//! std or loom, by one switch: the models under `tests/loom.rs` run this crate's own source.
+//!
+//! Run them with `RUSTFLAGS="--cfg loom" cargo test -p beamline-arena --release --test loom`.
+
+#[cfg(loom)]
+pub use loom::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering, fence},
+};
+#[cfg(not(loom))]
+pub use std::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering, fence},
+};
+
+/// Locks, and goes on with the value when another thread panicked while it held the lock: every critical section of this
+/// crate leaves its value whole at each step.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match mutex.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
