@@ -1,0 +1,126 @@
+//! One timeline: whole microseconds, on CLOCK_MONOTONIC for what is captured. No timestamp is `None`, never 0.
+
+use serde::Serialize;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// The largest timestamp that JavaScript can hold exactly, in µs (2^53 − 1: some 285 years).
+pub const TIMESTAMP_MAX_US: i64 = (1 << 53) - 1;
+
+/// A fraction: frame rates, time bases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Rational {
+    /// Numerator.
+    pub num: u32,
+    /// Denominator, not 0.
+    pub den: u32,
+}
+
+impl Rational {
+    /// `num / den`; `None` for a denominator of 0.
+    #[must_use]
+    pub const fn new(num: u32, den: u32) -> Option<Self> {
+        if den == 0 { None } else { Some(Rational { num, den }) }
+    }
+
+    /// The nearest fraction to a rate: whole rates, the NTSC family (n·1000/1001) and thousandths are exact.
+    #[must_use]
+    pub fn from_rate(rate: f64) -> Option<Self> {
+        if !(rate.is_finite() && rate > 0.0 && rate <= 1_000_000.0) {
+            return None;
+        }
+        let whole = rate.round();
+        if (rate - whole).abs() < 1e-9 {
+            return Self::new(whole as u32, 1);
+        }
+        let ntsc = (rate * 1001.0 / 1000.0).round();
+        if (rate - ntsc * 1000.0 / 1001.0).abs() < 1e-3 {
+            return Self::new(ntsc as u32 * 1000, 1001);
+        }
+        Self::new((rate * 1000.0).round().min(f64::from(u32::MAX)) as u32, 1000).filter(|r| r.num > 0)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.num) / f64::from(self.den)
+    }
+
+    /// When frame `n` of this rate is due, in µs, without drift.
+    #[must_use]
+    pub fn nth_us(self, n: u64) -> i64 {
+        (u128::from(n) * 1_000_000 * u128::from(self.den) / u128::from(self.num.max(1))) as i64
+    }
+}
+
+impl fmt::Display for Rational {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.den == 1 {
+            write!(f, "{}", self.num)
+        } else {
+            write!(f, "{}/{}", self.num, self.den)
+        }
+    }
+}
+
+/// Where time comes from, so that tests own it.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Now, in µs of a clock that never steps back.
+    fn now_us(&self) -> i64;
+
+    /// Sleeps until `at_us`, or until `interrupted` turns true (looked at least every 20 ms). True when the time was reached.
+    fn sleep_until(&self, at_us: i64, interrupted: &dyn Fn() -> bool) -> bool;
+}
+
+/// The system's monotonic clock; 0 is when this value was made.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        SystemClock(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    fn now_us(&self) -> i64 {
+        self.0.elapsed().as_micros() as i64
+    }
+
+    fn sleep_until(&self, at_us: i64, interrupted: &dyn Fn() -> bool) -> bool {
+        loop {
+            if interrupted() {
+                return false;
+            }
+            let left = at_us - self.now_us();
+            if left <= 0 {
+                return true;
+            }
+            std::thread::sleep(Duration::from_micros(left.min(20_000) as u64));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_become_the_fractions_people_mean() {
+        assert_eq!(Rational::from_rate(25.0), Rational::new(25, 1));
+        assert_eq!(Rational::from_rate(29.97), Rational::new(30000, 1001));
+        assert_eq!(Rational::from_rate(23.976), Rational::new(24000, 1001));
+        assert_eq!(Rational::from_rate(12.5), Rational::new(12500, 1000));
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
+            assert_eq!(Rational::from_rate(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn frame_times_do_not_drift() {
+        let ntsc = Rational { num: 30000, den: 1001 };
+        assert_eq!(ntsc.nth_us(30_000), 1_001_000_000);
+    }
+}
