@@ -1,0 +1,269 @@
+//! Sources and sinks that somebody else's thread serves: JavaScript's `{ size, read }`, Blob, WritableStream, `{ write, seek }`.
+//!
+//! A reader posts a request and sleeps until its [`Reply`] is given, dropped (the other side is gone) or the wait is cancelled.
+
+use crate::{ByteSink, ByteSource, Cancel, Error};
+use bytes::Bytes;
+use std::{
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// The answer to one request. Dropping it without an answer ends the wait with [`Error::Cancelled`].
+#[derive(Debug)]
+pub struct Reply<T>(Arc<Slot<T>>);
+
+#[derive(Debug)]
+struct Slot<T> {
+    answer: Mutex<Answer<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum Answer<T> {
+    Waiting,
+    Given(Result<T, String>),
+    Gone,
+}
+
+impl<T: Send + 'static> Reply<T> {
+    fn pair() -> (Self, Arc<Slot<T>>) {
+        let slot = Arc::new(Slot {
+            answer: Mutex::new(Answer::Waiting),
+            changed: Condvar::new(),
+        });
+        (Reply(Arc::clone(&slot)), slot)
+    }
+}
+
+impl<T> Reply<T> {
+    /// Gives the answer, or the words of the failure.
+    pub fn give(self, answer: Result<T, String>) {
+        *self.0.lock() = Answer::Given(answer);
+        self.0.changed.notify_all();
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        let mut answer = self.0.lock();
+        if matches!(*answer, Answer::Waiting) {
+            *answer = Answer::Gone;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Answer<T>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send + 'static> Slot<T> {
+    fn wait(self: &Arc<Self>, name: &str, cancel: &Cancel) -> Result<T, Error> {
+        let me = Arc::clone(self);
+        let _hook = cancel.on_cancel(move || {
+            drop(me.lock());
+            me.changed.notify_all();
+        });
+        let mut answer = self.lock();
+        loop {
+            match std::mem::replace(&mut *answer, Answer::Waiting) {
+                Answer::Given(Ok(value)) => return Ok(value),
+                Answer::Given(Err(message)) => {
+                    return Err(Error::Callback {
+                        name: name.into(),
+                        message,
+                    });
+                }
+                Answer::Gone => return Err(Error::Cancelled),
+                Answer::Waiting => {}
+            }
+            cancel.check()?;
+            answer = self.changed.wait(answer).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Asks for `len` bytes at `offset`.
+type ReadFn = dyn Fn(u64, usize, Reply<Bytes>) + Send + Sync;
+
+/// A source whose bytes another thread fetches on request.
+pub struct CallbackSource {
+    name: String,
+    len: Option<u64>,
+    read: Box<ReadFn>,
+}
+
+impl CallbackSource {
+    /// `read(offset, len, reply)` must not block; it may answer later, from any thread, with at most `len` bytes.
+    pub fn new(
+        name: impl Into<String>,
+        len: Option<u64>,
+        read: impl Fn(u64, usize, Reply<Bytes>) + Send + Sync + 'static,
+    ) -> Self {
+        CallbackSource {
+            name: name.into(),
+            len,
+            read: Box::new(read),
+        }
+    }
+}
+
+impl fmt::Debug for CallbackSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackSource")
+            .field("name", &self.name)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ByteSource for CallbackSource {
+    fn read_at(&self, offset: u64, into: &mut [u8], cancel: &Cancel) -> Result<usize, Error> {
+        cancel.check()?;
+        let left = self.len.map_or(u64::MAX, |len| len.saturating_sub(offset));
+        let want = into.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if want == 0 {
+            return Ok(0);
+        }
+        let (reply, slot) = Reply::pair();
+        (self.read)(offset, want, reply);
+        let bytes = slot.wait(&self.name, cancel)?;
+        if bytes.len() > want {
+            let message = format!("expected at most {want} bytes from read() but received {}", bytes.len());
+            return Err(Error::Callback {
+                name: self.name.clone(),
+                message,
+            });
+        }
+        into[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn len(&self) -> Option<u64> {
+        self.len
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What a [`CallbackSink`] asks of the other side.
+#[derive(Debug)]
+pub enum SinkRequest {
+    /// Write these bytes at the present position.
+    Write(Vec<u8>),
+    /// Go to this offset.
+    Seek(u64),
+    /// All is written.
+    Finish,
+    /// Throw away what was written, if that can be.
+    Discard,
+}
+
+/// A sink that another thread serves.
+pub struct CallbackSink {
+    name: String,
+    can_seek: bool,
+    ask: Box<dyn Fn(SinkRequest, Reply<()>) + Send>,
+}
+
+impl CallbackSink {
+    /// `ask` must not block; it answers later, from any thread.
+    pub fn new(name: impl Into<String>, can_seek: bool, ask: impl Fn(SinkRequest, Reply<()>) + Send + 'static) -> Self {
+        CallbackSink {
+            name: name.into(),
+            can_seek,
+            ask: Box::new(ask),
+        }
+    }
+
+    fn ask(&self, request: SinkRequest, cancel: &Cancel) -> Result<(), Error> {
+        cancel.check()?;
+        let (reply, slot) = Reply::pair();
+        (self.ask)(request, reply);
+        slot.wait(&self.name, cancel)
+    }
+}
+
+impl fmt::Debug for CallbackSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackSink")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ByteSink for CallbackSink {
+    fn write(&mut self, bytes: &[u8], cancel: &Cancel) -> Result<(), Error> {
+        self.ask(SinkRequest::Write(bytes.to_vec()), cancel)
+    }
+
+    fn can_seek(&self) -> bool {
+        self.can_seek
+    }
+
+    fn seek(&mut self, offset: u64) -> Result<(), Error> {
+        if !self.can_seek {
+            return Err(Error::NotSeekable {
+                name: self.name.clone(),
+            });
+        }
+        self.ask(SinkRequest::Seek(offset), &Cancel::new())
+    }
+
+    fn finish(&mut self, cancel: &Cancel) -> Result<(), Error> {
+        self.ask(SinkRequest::Finish, cancel)
+    }
+
+    fn discard(&mut self) -> Result<bool, Error> {
+        self.ask(SinkRequest::Discard, &Cancel::new()).map(|()| true)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, thread, time::Duration};
+
+    #[test]
+    fn a_wait_on_a_callback_ends_on_cancel() {
+        let (tx, rx) = mpsc::channel();
+        let source = CallbackSource::new("js", Some(10), move |_, _, reply| tx.send(reply).unwrap());
+        let cancel = Cancel::new();
+        let reader = {
+            let cancel = cancel.clone();
+            thread::spawn(move || source.read_at(0, &mut [0; 4], &cancel))
+        };
+        let reply = rx.recv_timeout(Duration::from_secs(5)).unwrap();
+        cancel.cancel();
+        assert!(matches!(reader.join().unwrap(), Err(Error::Cancelled)));
+        drop(reply);
+    }
+
+    #[test]
+    fn a_wait_on_a_callback_ends_when_the_other_side_is_gone() {
+        let source = CallbackSource::new("js", Some(10), |_, _, reply| drop(reply));
+        assert!(matches!(
+            source.read_at(0, &mut [0; 4], &Cancel::new()),
+            Err(Error::Cancelled)
+        ));
+    }
+
+    #[test]
+    fn more_bytes_than_asked_for_are_refused() {
+        let source = CallbackSource::new("js", Some(10), |_, n, reply| reply.give(Ok(vec![0; n + 1].into())));
+        assert!(matches!(
+            source.read_at(0, &mut [0; 4], &Cancel::new()),
+            Err(Error::Callback { .. })
+        ));
+        assert_eq!(source.read_at(10, &mut [0; 4], &Cancel::new()).unwrap(), 0);
+    }
+}

@@ -1,0 +1,23 @@
+//! Bytes in and out, with cancellation. Knows no media.
+//!
+//! A [`ByteSource`] is read at offsets by several readers at once; a [`ByteSink`] is written by one. [`Cancel`] ends any wait in
+//! this house. Sources: [`FileSource`], [`BytesSource`], [`CallbackSource`] (somebody else's thread answers). Sinks: [`FileSink`],
+//! [`CallbackSink`], [`MemorySink`].
+//!
+//! It starts no threads and has no network yet (HTTP ranges come with the netcam issue, behind a feature).
+//!
+//! Start reading at `source.rs`.
+
+mod callback;
+mod cancel;
+mod error;
+mod sink;
+mod source;
+
+pub use crate::{
+    callback::{CallbackSink, CallbackSource, Reply, SinkRequest},
+    cancel::{Cancel, CancelHook},
+    error::Error,
+    sink::{ByteSink, FileSink, MemorySink},
+    source::{ByteSource, BytesSource, FileSource},
+};
