@@ -1,0 +1,1 @@
+//! Bitstream framing: Annex B and length prefixes, avcC, AudioSpecificConfig.
