@@ -8,6 +8,7 @@ export const checkNames = [
   'unsafe',
   'file-size',
   'file-names',
+  'third-party',
   'prettier',
   'publint',
   'generated',

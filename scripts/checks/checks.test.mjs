@@ -282,3 +282,21 @@ test('matrix-hash: a change of border or codec code is told, other changes are n
     },
   )
 })
+
+test('third-party: a list that is not that of the lock file fails, and so does a licence we cannot ship', async () => {
+  const { check, isAccepted } = await import('./third-party.mjs')
+  assert.ok(isAccepted('MIT OR GPL-3.0'))
+  assert.ok(isAccepted('(MIT OR Apache-2.0) AND Unicode-3.0'))
+  assert.ok(!isAccepted('GPL-3.0-or-later'))
+  assert.ok(!isAccepted('MIT AND GPL-2.0'))
+  const crate = (license) => ({
+    'Cargo.toml': '[workspace]\nresolver = "3"\nmembers = ["node"]\nexclude = ["outside"]\n',
+    'node/Cargo.toml': '[package]\nname = "beamline-node"\nversion = "0.1.0"\nedition = "2024"\n',
+    'node/src/lib.rs': '',
+    'THIRD-PARTY.md': `<!-- crates: begin -->${license}<!-- crates: end -->`,
+  })
+  assert.match((await problems(check, crate('\n\nold\n'))).join(), /does not list the crates/)
+  const empty = '\n\n| crate | licence |\n|---|---|\n\n\n'
+  assert.deepEqual(await problems(check, crate(empty)), [])
+  assert.match((await problems(check, { 'Cargo.toml': '' })).join(), /missing/)
+})
