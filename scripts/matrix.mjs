@@ -55,7 +55,7 @@ async function tryFfmpeg({ release, ffmpeg }) {
   say(`FFmpeg ${ffmpeg} (${release})`)
   const folder = await ensureRootfs(release)
   const libclang = "$(apt-cache search --names-only '^libclang1-[0-9]+$' | cut -d' ' -f1 | sort -V | tail -n 1)"
-  const install = `apt-get update -q && apt-get install -y -q --no-install-recommends ${packages} ca-certificates ${libclang}`
+  const install = `apt-get update -q && apt-get install -y -q --no-install-recommends ${packages} ${libclang}`
   const prepared = await inside(folder, install, {
     env: { DEBIAN_FRONTEND: 'noninteractive' },
     log: testLog(`${release}-apt`),

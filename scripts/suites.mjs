@@ -58,8 +58,8 @@ async function rust() {
     env: cargoEnv(),
     timeoutMs: 40 * 60_000,
   })
-  const counts = withExit(count(output), code)
-  return hasNextest ? { ...counts, skipped: ignoredTests(fromRoot('crates')) } : counts
+  // Skips come from the sources, not from the runner: one says why, the other does not, and CI's list must fit both.
+  return { ...withExit(count(output), code), skipped: ignoredTests(fromRoot('crates')) }
 }
 
 async function loom() {

@@ -19,12 +19,18 @@ export function cargoEnv(extra = {}) {
   // libclang1 alone comes without clang's own headers: bindgen takes gcc's.
   if (include)
     env.BINDGEN_EXTRA_CLANG_ARGS = [process.env.BINDGEN_EXTRA_CLANG_ARGS, `-I${include}`].filter(Boolean).join(' ')
-  if (inCi && !env.CARGO_TARGET_DIR) env.CARGO_TARGET_DIR = cachedTarget('ws')
+  if (inCi && !env.CARGO_TARGET_DIR) env.CARGO_TARGET_DIR = workspaceTarget()
+  if (inCi) env.CARGO_INCREMENTAL = '0' // nothing is built twice from one clone, and the files would pile up
   return env
 }
 
 const prefix = 'beamline-target'
 const dayMs = 86_400_000
+const mostKib = 12 * 1024 * 1024
+
+// Looked for once: the garbage collection that goes with it must not run between two cargo calls.
+let found
+const workspaceTarget = () => (found ??= cachedTarget('ws'))
 
 /** A target folder in the cache for one kind of build (`ws`, `loom`, `fuzz`, …); older ones of that kind are removed. */
 export function cachedTarget(kind, key = dependencyKey()) {
@@ -33,14 +39,17 @@ export function cachedTarget(kind, key = dependencyKey()) {
   const mark = join(dir, '.last-used')
   if (!existsSync(mark)) writeFileSync(mark, '')
   utimesSync(mark, new Date(), new Date())
-  collectGarbage(`${prefix}-${kind}-`, dir)
+  collectGarbage(new RegExp(`^${prefix}-${kind}-[0-9a-f]{12}$`), dir)
   return dir
 }
 
-/** Keeps the folder in use and one other that was used within three days (a branch with other dependencies); the rest goes. */
-function collectGarbage(start, current) {
+/**
+ * Keeps the folder in use, unless clone after clone has filled it, and one other that was used within three days (a branch with other
+ * dependencies); the rest goes.
+ */
+function collectGarbage(ofThisKind, current) {
   const others = readdirSync(cacheRoot)
-    .filter((name) => name.startsWith(start) && join(cacheRoot, name) !== current)
+    .filter((name) => ofThisKind.test(name) && join(cacheRoot, name) !== current)
     .map((name) => {
       const mark = join(cacheRoot, name, '.last-used')
       return { path: join(cacheRoot, name), usedMs: existsSync(mark) ? statSync(mark).mtimeMs : 0 }
@@ -48,4 +57,8 @@ function collectGarbage(start, current) {
     .sort((a, b) => b.usedMs - a.usedMs)
   const stale = others.filter(({ usedMs }, index) => index > 0 || Date.now() - usedMs > 3 * dayMs)
   for (const { path } of stale) rmSync(path, { recursive: true, force: true })
+  const kib = Number.parseInt(capture('du', ['-sk', current]) ?? '0', 10)
+  if (kib > mostKib)
+    for (const name of readdirSync(current))
+      if (name !== '.last-used') rmSync(join(current, name), { recursive: true, force: true })
 }
