@@ -1,0 +1,99 @@
+//! What a capture backend must do. The conformance suite in `testkit` holds every one of them to it.
+
+use crate::{Context, Controls, DeviceInfo, Error, Request};
+use beamline_io::Cancel;
+use beamline_media::{Caps, Frame, Packet};
+use serde::Serialize;
+use std::{fmt::Debug, sync::Arc};
+
+/// A way for light to come in: one row of [`crate::backends::BACKENDS`]. Stateless; opened sources hold the state.
+pub trait Backend: Send + Sync + Debug {
+    /// Its identity: kebab-case, unique, never changed.
+    fn slug(&self) -> &'static str;
+
+    /// What its devices are to a user: `pattern`, `image`, later `camera`, `network`, `shared`.
+    fn kind(&self) -> &'static str;
+
+    /// What its URLs look like, one example each, for messages.
+    fn examples(&self) -> &'static [&'static str];
+
+    /// The devices that are there now. Ids are unique over all backends, and opening one as `device` opens it.
+    ///
+    /// Thread: any. Blocks: as long as the system needs to answer, never for the network.
+    fn list(&self) -> Vec<DeviceInfo>;
+
+    /// The request that a URL stands for; `None` when the URL is not one of this backend's.
+    ///
+    /// Claims by form alone: nothing is opened or looked for. Also called with a bare [`Request::device`].
+    fn parse(&self, url: &str) -> Option<Result<Request, Error>>;
+
+    /// Opens the device. What cannot be (sizes, formats, options, files) is refused here, not in the first `next`.
+    ///
+    /// Thread: not the JavaScript thread. Blocks: until the device answers, or `context.cancel` turns.
+    ///
+    /// # Errors
+    /// InvalidConfig and NotSupported for what cannot be; NotFound, Busy, PermissionDenied, Data from outside.
+    fn open(&self, request: &Request, context: &Context) -> Result<Box<dyn Source>, Error>;
+}
+
+/// What a source gives next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A picture.
+    Frame(Frame),
+    /// A compressed picture.
+    Packet(Packet),
+    /// From the next frame or packet on, the stream looks like this ([`Source::caps`] says so already).
+    Caps(Caps),
+    /// Nothing more will come; each further `next` says so again.
+    End,
+}
+
+/// Counters of a source. They only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SourceStats {
+    /// Frames and packets given out.
+    pub captured: u64,
+    /// Pictures that were due and were not given: no slot was free, or nobody asked in time. Only live sources drop.
+    pub dropped: u64,
+}
+
+/// An opened device, run by one thread that calls `next` until [`Event::End`] or a fatal error.
+///
+/// Frames and packets outlive the source. Dropping the source closes the device, within 100 ms.
+pub trait Source: Send + Debug {
+    /// What comes. Holds from opening on; changes only as [`Event::Caps`] tells.
+    fn caps(&self) -> Caps;
+
+    /// Whether pictures come by themselves at their time and are lost when nobody takes them. Else they wait.
+    fn live(&self) -> bool;
+
+    /// The next picture. Timestamps rise strictly.
+    ///
+    /// Blocks until there is one, at most 50 ms after `cancel` turned; a source that is not live also waits here for a free slot.
+    /// After a cancelled call the next one, with a fresh `Cancel`, goes on.
+    ///
+    /// # Errors
+    /// Aborted when cancelled; DeviceLost, Data, Quota. Every error but Aborted comes again on the next call.
+    fn next(&mut self, cancel: &Cancel) -> Result<Event, Error>;
+
+    /// Counters up to now. Cost: a copy of two numbers.
+    fn stats(&self) -> SourceStats;
+
+    /// Passes over the planes of each picture between the device and the frame, beyond the one that brings it into memory.
+    fn copies_per_frame(&self) -> u32 {
+        0
+    }
+
+    /// Which picture the last packet was: equal numbers mean equal bytes, so that a decoded picture can be kept. `None` when no
+    /// packet comes twice.
+    fn picture_id(&self) -> Option<u64> {
+        None
+    }
+
+    /// Knobs of the device, usable from any thread while the source runs.
+    fn controls(&self) -> Option<Arc<dyn Controls>> {
+        None
+    }
+}
