@@ -7,17 +7,16 @@ export const title = 'formatted by prettier (npm run format mends)'
 export const patterns = ['**/*.{ts,mjs,json}']
 
 export function check(root) {
-  const result = spawnSync(
-    bin('prettier'),
-    ['--check', '--no-error-on-unmatched-pattern', '--log-level', 'warn', ...patterns],
-    {
-      cwd: root,
-      encoding: 'utf8',
-    },
-  )
+  const args = [
+    '--list-different',
+    '--no-color',
+    '--no-error-on-unmatched-pattern',
+    '--log-level',
+    'error',
+    ...patterns,
+  ]
+  const result = spawnSync(bin('prettier'), args, { cwd: root, encoding: 'utf8' })
   if (result.status === 0) return []
-  const files = [...`${result.stdout}${result.stderr}`.matchAll(/^\[(?:warn|error)\] (?!Code style)(.+)$/gm)].map(
-    (match) => match[1],
-  )
-  return files.length > 0 ? files : [result.stderr || result.error?.message || 'prettier failed']
+  const found = `${result.stdout}${result.stderr}`.split('\n').filter(Boolean)
+  return found.length > 0 ? found : [result.error?.message ?? 'prettier failed']
 }
