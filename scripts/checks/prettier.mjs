@@ -12,7 +12,7 @@ export function check(root) {
     '--no-color',
     '--no-error-on-unmatched-pattern',
     '--log-level',
-    'error',
+    'log',
     ...patterns,
   ]
   const result = spawnSync(bin('prettier'), args, { cwd: root, encoding: 'utf8' })
