@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symli
 import { dirname, join } from 'node:path'
 import { say, seconds } from './lib/log.mjs'
 import { cacheRoot, root } from './lib/paths.mjs'
-import { ensureRootfs, inside, rootfsObstacle, rustBind } from './lib/rootfs.mjs'
+import { ensureRootfs, guestHome, inside, rootfsObstacle, rustBind } from './lib/rootfs.mjs'
 import { capture, run } from './lib/run.mjs'
 
 /** Node as it comes: its program and npm. */
@@ -29,7 +29,7 @@ async function timed(folder, command) {
   console.log(`\n$ ${command}`)
   const started = Date.now()
   const options = { binds: [rustBind()], show: true, timeoutMs: 90 * 60_000 }
-  const { code } = await inside(folder, `cd /root/beamline && ${command}`, options)
+  const { code } = await inside(folder, `cd ${guestHome}/beamline && ${command}`, options)
   const took = Date.now() - started
   console.log(`$ ${command}: exit code ${code}, ${seconds(took)}`)
   return { command, code, took }
@@ -49,7 +49,10 @@ async function main() {
     // A copy: the next try must be as fresh as this one.
     await must('cp', run('cp', ['-a', '--reflink=auto', `${base}/.`, folder]))
     bringNode(folder)
-    await must('git clone', run('git', ['clone', '--quiet', '--no-hardlinks', root, join(folder, 'root', 'beamline')]))
+    await must(
+      'git clone',
+      run('git', ['clone', '--quiet', '--no-hardlinks', root, join(folder, guestHome, 'beamline')]),
+    )
     const results = [await timed(folder, 'npm start'), await timed(folder, 'npm start')]
     if (process.argv.includes('--tests')) results.push(await timed(folder, 'npm test'))
     console.log('\ncommand      exit     time')

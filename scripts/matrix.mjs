@@ -9,7 +9,7 @@ import { cachedTarget, dependencyKey } from './lib/cargo.mjs'
 import { cargoTest, sum, withExit } from './lib/counts.mjs'
 import { say } from './lib/log.mjs'
 import { fromRoot, inCache, root } from './lib/paths.mjs'
-import { ensureRootfs, inside, rootfsObstacle, rustBind } from './lib/rootfs.mjs'
+import { ensureRootfs, guestHome, inside, rootfsObstacle, rustBind } from './lib/rootfs.mjs'
 import { capture, run, tail } from './lib/run.mjs'
 import { compileSpecs, runSpecs, specRules } from './lib/specs.mjs'
 import { explain, setup } from './setup.mjs'
@@ -70,7 +70,7 @@ async function tryFfmpeg({ release, ffmpeg }) {
     { from: target, to: '/target', writable: true },
     {
       from: join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'registry'),
-      to: '/root/.cargo/registry',
+      to: `${guestHome}/.cargo/registry`,
       writable: true,
     },
   ]

@@ -76,4 +76,5 @@ async function main() {
   process.exitCode = summarise(results) ? 0 : 1
 }
 
-if (process.argv[1]?.endsWith('/scripts/test.mjs')) await main()
+// A bare `node --test` picks this file up by its name: it is a runner, not a test.
+if (process.argv[1]?.endsWith('/scripts/test.mjs') && !process.env.NODE_TEST_CONTEXT) await main()

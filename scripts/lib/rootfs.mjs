@@ -78,7 +78,7 @@ export async function inside(folder, script, { binds = [], env = {}, log, show =
       lines.join('\n'),
     ]
     return await run('unshare', args, {
-      env: { ...networkEnv(), HOME: '/root', PATH: searchPath, LANG: 'C.UTF-8', ...env },
+      env: { ...networkEnv(), HOME: guestHome, PATH: searchPath, LANG: 'C.UTF-8', ...env },
       log,
       show,
       timeoutMs,
@@ -87,6 +87,9 @@ export async function inside(folder, script, { binds = [], env = {}, log, show =
     rmSync(scratch, { recursive: true, force: true })
   }
 }
+
+/** Home folder inside. */
+export const guestHome = '/home/newcomer'
 
 const searchPath = '/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const quote = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`
@@ -114,9 +117,9 @@ function clientConfiguration(scratch) {
     { from: '/etc/resolv.conf', to: '/etc/resolv.conf' },
     { from: '/etc/hosts', to: '/etc/hosts' },
     { from: '/etc/ssl/certs/ca-certificates.crt', to: '/etc/ssl/certs/ca-certificates.crt' },
-    { from: join(homedir(), '.npmrc'), to: '/root/.npmrc' },
+    { from: join(homedir(), '.npmrc'), to: `${guestHome}/.npmrc` },
     ...(npmGlobal ? [{ from: npmGlobal, to: '/usr/local/etc/npmrc' }] : []),
-    { from: join(cargoHome, 'config.toml'), to: '/root/.cargo/config.toml' },
+    { from: join(cargoHome, 'config.toml'), to: `${guestHome}/.cargo/config.toml` },
   ]
 }
 
