@@ -1,0 +1,9 @@
+//! What this crate promises, seen from outside.
+#![expect(clippy::unwrap_used, reason = "a test may fall over: that is how it fails")]
+
+mod accuracy;
+mod bad_input;
+mod common;
+mod pairs;
+mod rotate;
+mod scale;
