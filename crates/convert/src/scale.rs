@@ -83,18 +83,7 @@ impl Scaler {
         }
         // Before a byte is written: can the colours be changed at all?
         route::check(source, target)?;
-        let late = Between {
-            format: from,
-            size: target.size,
-            color: source.color,
-            guess_height: source.guess_height,
-        };
-        let early = Between {
-            format: to,
-            size: source.size,
-            color: target.color,
-            guess_height: target.guess_height,
-        };
+        let (late, early) = between(source, target);
         let Scaler {
             before,
             after,
@@ -136,6 +125,23 @@ impl Scaler {
         scaled(&source, &mut last.target(after)?)?;
         route::run(rows, &last.source(after)?, target)
     }
+}
+
+/// The picture between when it is converted after scaling, and when before.
+fn between(source: &Source<'_>, target: &Target<'_>) -> (Between, Between) {
+    let late = Between {
+        format: by_planes(source.format),
+        size: target.size,
+        color: source.color,
+        guess_height: source.guess_height,
+    };
+    let early = Between {
+        format: by_planes(target.format),
+        size: source.size,
+        color: target.color,
+        guess_height: target.guess_height,
+    };
+    (late, early)
 }
 
 fn options(filter: Filter) -> ResizeOptions {
