@@ -77,14 +77,10 @@ pub enum Error {
         known: Vec<PixelFormat>,
     },
     /// No file fits a numbered name.
-    #[error("no file '{pattern}' was found, looking for numbers from {from} to {to}")]
+    #[error("expected files named as '{pattern}', but found none")]
     NothingFound {
         /// The name with its `%d`.
         pattern: String,
-        /// The first number that was tried.
-        from: u32,
-        /// The last number that was tried.
-        to: u32,
     },
     /// The file ends inside a picture. All pictures before it were given.
     #[error("'{name}' ends inside picture {picture}: expected {expected} bytes, but {got} are left")]
@@ -207,7 +203,7 @@ impl Error {
                 "const input = await openInput(path); input.video.frames({ pace: 'realtime' }) plays it at its own speed",
             ),
             Error::UnknownDevice { .. } => Some("listDevices() tells what is there"),
-            Error::NothingFound { .. } => Some("numbers are looked for from 0 on; say start=N when they begin later"),
+            Error::NothingFound { .. } => Some("%05d stands for five digits with leading zeros, %d for digits without"),
             Error::Frame(FrameError::Memory(_)) => Some("close frames, or ask for a smaller picture"),
             _ => None,
         }

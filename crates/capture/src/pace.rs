@@ -84,6 +84,11 @@ impl Pace {
         self.start_us.unwrap_or(0) + self.rate.nth_us(n)
     }
 
+    /// Picture `n` by its number alone.
+    pub(crate) fn nth_us(&self, n: u64) -> i64 {
+        self.rate.nth_us(n)
+    }
+
     /// How long picture `n` lasts: up to the next, so that durations add up.
     pub(crate) fn duration_us(&self, n: u64) -> i64 {
         self.rate.nth_us(n + 1) - self.rate.nth_us(n)
@@ -93,6 +98,11 @@ impl Pace {
     pub(crate) fn done(&mut self) {
         self.next += 1;
         self.stats.captured += 1;
+    }
+
+    /// There are no more pictures.
+    pub(crate) fn finish(&mut self) {
+        self.end = self.next;
     }
 
     /// The picture was lost.

@@ -2,8 +2,8 @@
 
 use crate::Backend;
 
-// image follows
+pub mod image;
 pub mod pattern;
 
 /// The table, in the order in which backends are asked.
-pub const BACKENDS: &[&dyn Backend] = &[&pattern::Pattern];
+pub const BACKENDS: &[&dyn Backend] = &[&pattern::Pattern, &image::Image];

@@ -133,7 +133,7 @@ fn scatter(group: &[Sample], greys: &mut [u8], row: &mut [u8]) {
     let is_luma = matches!(group[0], Sample::Y(_)) || matches!(group.get(1), Some(Sample::Y(_)));
     if is_luma {
         for grey in greys.iter_mut() {
-            *grey = 16 + (u16::from(*grey) * 220 >> 8) as u8;
+            *grey = 16 + ((u16::from(*grey) * 220) >> 8) as u8;
         }
     }
     match group {

@@ -171,7 +171,7 @@ fn checkerboard(size: Size) -> Bands {
     let side = ((size.height / 8) & !1).max(2);
     let row = |first: u32| {
         let color = |x: u32| {
-            if (x / side + first) % 2 == 0 {
+            if (x / side + first).is_multiple_of(2) {
                 Rgb::WHITE
             } else {
                 Rgb::BLACK

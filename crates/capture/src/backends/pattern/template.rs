@@ -101,7 +101,7 @@ impl Ink {
     pub(crate) fn fill(&self, frame: &mut FrameMut, y: u32, from: u32, to: u32) {
         for (i, ink) in self.planes.iter().enumerate() {
             let plane = self.format.info().planes[i];
-            if y % u32::from(plane.sub_y) != 0 {
+            if !y.is_multiple_of(u32::from(plane.sub_y)) {
                 continue;
             }
             let (bytes, stride) = frame.plane_mut(i);

@@ -1,0 +1,76 @@
+//! Every backend against the suite in `testkit`: one line per backend.
+#![expect(clippy::unwrap_used, reason = "a test may fall over: that is how it fails")]
+
+use beamline_capture::{
+    Backend, Request,
+    backends::{image::Image, pattern::Pattern},
+};
+use beamline_testkit::{capture::FakeBackend, capture_conformance};
+use std::{fs, path::Path, sync::OnceLock};
+
+capture_conformance!(pattern, patterns);
+capture_conformance!(image, images);
+capture_conformance!(fake, fakes);
+
+fn requests(urls: &[String]) -> Vec<Request> {
+    urls.iter().map(|url| Request::from_url(url).unwrap()).collect()
+}
+
+fn patterns() -> (Box<dyn Backend>, Vec<Request>) {
+    let mut urls = Vec::new();
+    for name in ["smpte", "gradient", "checkerboard", "ball", "noise", "solid"] {
+        urls.push(format!("pattern:{name}?width=66&height=35"));
+        urls.push(format!(
+            "pattern:{name}?width=64&height=36&live=false&format=nv12&frames=20"
+        ));
+    }
+    urls.push("pattern:ball?width=1&height=1&live=false&format=yuyv".into());
+    (Box::new(Pattern), requests(&urls))
+}
+
+fn images() -> (Box<dyn Backend>, Vec<Request>) {
+    static FILES: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FILES.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        write_files(folder.path());
+        folder
+    });
+    let at = |name: &str| format!("{}/{name}", folder.path().display());
+    let raw = format!("raw:{}", at("clip.raw"));
+    let urls = [
+        at("clip.y4m?live=false"),
+        at("clip.y4m"),
+        at("clip.y4m?loop=true"),
+        format!("{raw}?width=6&height=4&format=rgb24&live=false"),
+        format!("{raw}?width=6&height=4&format=rgb24&loop=true"),
+        at("shot%03d.png?live=false"),
+        at("shot%03d.png?loop=true"),
+        at("shot001.png"),
+    ];
+    (Box::new(Image), requests(&urls))
+}
+
+fn write_files(folder: &Path) {
+    let mut y4m = b"YUV4MPEG2 W6 H4 F30:1 Ip C420jpeg\n".to_vec();
+    for i in 0..12 {
+        y4m.extend(b"FRAME\n");
+        y4m.extend([i; 36]);
+    }
+    fs::write(folder.join("clip.y4m"), y4m).unwrap();
+    fs::write(folder.join("clip.raw"), vec![9; 12 * 72]).unwrap();
+    for i in 1..=5u8 {
+        let png = [b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x10\0\0\0".as_slice(), &[8, i]].concat();
+        fs::write(folder.join(format!("shot{i:03}.png")), png).unwrap();
+    }
+}
+
+fn fakes() -> (Box<dyn Backend>, Vec<Request>) {
+    let urls = [
+        "fake:frames",
+        "fake:frames?frames=5",
+        "fake:packets",
+        "fake:changes",
+        "fake:live",
+    ];
+    (Box::new(FakeBackend), requests(&urls.map(Into::into)))
+}
