@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -22,6 +22,7 @@ struct Inner {
 struct Hooks {
     next: u64,
     list: Vec<(u64, Arc<dyn Fn() + Send + Sync>)>,
+    children: Vec<Weak<Inner>>,
 }
 
 impl Cancel {
@@ -31,14 +32,35 @@ impl Cancel {
         Self::default()
     }
 
+    /// A wish of its own that also turns when this one does.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let child = Cancel::new();
+        {
+            let mut hooks = self.hooks();
+            hooks.children.retain(|c| c.strong_count() != 0);
+            hooks.children.push(Arc::downgrade(&child.0));
+        }
+        if self.is_cancelled() {
+            child.cancel();
+        }
+        child
+    }
+
     /// Makes the wish; runs the hooks on this thread, once.
     pub fn cancel(&self) {
         if self.0.flag.swap(true, Ordering::SeqCst) {
             return;
         }
-        let hooks = std::mem::take(&mut self.hooks().list);
-        for (_, hook) in hooks {
+        let (list, children) = {
+            let mut hooks = self.hooks();
+            (std::mem::take(&mut hooks.list), std::mem::take(&mut hooks.children))
+        };
+        for (_, hook) in list {
             hook();
+        }
+        for child in children.iter().filter_map(Weak::upgrade) {
+            Cancel(child).cancel();
         }
     }
 
@@ -135,5 +157,16 @@ mod tests {
         let late = cancel.on_cancel(count(10));
         assert_eq!(runs.load(Ordering::SeqCst), 11);
         drop((kept, late));
+    }
+
+    #[test]
+    fn a_child_turns_with_its_parent_and_not_the_other_way() {
+        let parent = Cancel::new();
+        let (early, alone) = (parent.child(), parent.child());
+        alone.cancel();
+        assert!(!parent.is_cancelled());
+        parent.cancel();
+        assert!(early.is_cancelled());
+        assert!(parent.child().is_cancelled());
     }
 }

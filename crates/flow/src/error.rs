@@ -1,0 +1,149 @@
+//! Everything that can go wrong between bytes and users: the errors of the parts, and our own.
+
+use beamline_media::ErrorCode;
+use std::sync::Arc;
+
+/// An error of an input, an output, a capture or a still.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bytes do not come or go.
+    #[error(transparent)]
+    Io(#[from] beamline_io::Error),
+    /// A container cannot be read or written.
+    #[error(transparent)]
+    Container(#[from] beamline_container::Error),
+    /// A codec does not work.
+    #[error(transparent)]
+    Codec(#[from] beamline_codec::Error),
+    /// Pixels cannot be converted.
+    #[error(transparent)]
+    Convert(#[from] beamline_convert::Error),
+    /// A capture does not work.
+    #[error(transparent)]
+    Capture(#[from] beamline_capture::Error),
+    /// A frame cannot be made.
+    #[error(transparent)]
+    Frame(#[from] beamline_media::FrameError),
+    /// The object was closed before.
+    #[error("{what} is closed")]
+    Closed {
+        /// Which object.
+        what: &'static str,
+    },
+    /// A call at the wrong time.
+    #[error("{what}")]
+    State {
+        /// What is wrong and what would be right.
+        what: String,
+        /// Kebab-case class.
+        reason: &'static str,
+    },
+    /// An argument that cannot be right.
+    #[error("expected {expected} for '{name}' but received {got}")]
+    Argument {
+        /// Which argument.
+        name: &'static str,
+        /// What would be right.
+        expected: String,
+        /// What came.
+        got: String,
+    },
+    /// The same error that ended the thing before.
+    #[error("{0}")]
+    Earlier(Arc<Error>),
+    /// The caller cancelled.
+    #[error("the operation was cancelled")]
+    Cancelled,
+    /// A fault of ours.
+    #[error("internal error: {what}; please report it")]
+    Internal {
+        /// What happened.
+        what: String,
+    },
+}
+
+impl Error {
+    /// What the caller can do.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Error::Io(e) => ErrorCode::of_io(e.kind()),
+            Error::Container(e) => e.code(),
+            Error::Codec(e) => e.code(),
+            Error::Convert(e) => e.code(),
+            Error::Capture(e) => e.code(),
+            Error::Frame(e) => e.code(),
+            Error::Closed { .. } | Error::State { .. } => ErrorCode::InvalidState,
+            Error::Argument { .. } => ErrorCode::InvalidConfig,
+            Error::Earlier(e) => e.code(),
+            Error::Cancelled => ErrorCode::Aborted,
+            Error::Internal { .. } => ErrorCode::Internal,
+        }
+    }
+
+    /// The finer class, kebab-case.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Error::Io(e) => match e.kind() {
+                std::io::ErrorKind::StorageFull => "disk-full",
+                std::io::ErrorKind::NotFound => "no-such-file",
+                std::io::ErrorKind::PermissionDenied => "not-allowed",
+                std::io::ErrorKind::IsADirectory => "is-a-directory",
+                std::io::ErrorKind::Interrupted => "cancelled",
+                _ => "io",
+            },
+            Error::Container(beamline_container::Error::Io(e)) if e.kind() != std::io::ErrorKind::StorageFull => {
+                match e.kind() {
+                    std::io::ErrorKind::NotFound => "no-such-file",
+                    std::io::ErrorKind::PermissionDenied => "not-allowed",
+                    std::io::ErrorKind::Interrupted => "cancelled",
+                    _ => "io",
+                }
+            }
+            Error::Container(e) => e.reason(),
+            Error::Codec(e) => e.reason(),
+            Error::Convert(e) => e.reason(),
+            Error::Capture(e) => e.reason(),
+            Error::Frame(e) => match e.code() {
+                ErrorCode::Quota => "no-memory",
+                _ => "invalid-frame",
+            },
+            Error::Closed { .. } => "closed",
+            Error::State { reason, .. } => reason,
+            Error::Argument { .. } => "invalid-argument",
+            Error::Earlier(e) => e.reason(),
+            Error::Cancelled => "cancelled",
+            Error::Internal { .. } => "internal",
+        }
+    }
+
+    /// What to do next, where there is something to say beyond the message.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match (self.code(), self.reason()) {
+            (_, "disk-full") => "free some space; what was written before stays playable",
+            (_, "truncated") => {
+                "the file is incomplete: copy it again, or pass recover: true to take what can be decoded"
+            }
+            (_, "corrupt-packet") => "pass recover: true to skip what cannot be decoded",
+            (ErrorCode::Quota, "no-memory") => "close frames that are no longer needed",
+            (_, "not-media") => {
+                "runtime.ffmpeg.version tells which FFmpeg reads files here; `ffprobe FILE` shows what it sees"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    /// The same error for another one who asks.
+    #[must_use]
+    pub fn again(error: &Arc<Error>) -> Self {
+        match &**error {
+            Error::Earlier(inner) => Error::Earlier(Arc::clone(inner)),
+            Error::Cancelled => Error::Cancelled,
+            _ => Error::Earlier(Arc::clone(error)),
+        }
+    }
+}

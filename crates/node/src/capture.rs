@@ -1,0 +1,135 @@
+//! Captures: devices, opening, loops.
+
+use crate::{
+    error::{BindingError, BindingResult, cross},
+    events::Outcome,
+    input::{CLOSE_PATIENCE, parse, policy},
+    state::NativeRuntime,
+};
+use beamline_capture::Request;
+use beamline_flow::{CaptureOptions, CaptureSession, Error};
+use napi_derive::napi;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OpenSpec {
+    url: Option<String>,
+    device: Option<String>,
+    options: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoopSpec {
+    queue: Option<usize>,
+    policy: Option<String>,
+}
+
+impl OpenSpec {
+    fn request(self, runtime: &beamline_flow::Runtime) -> Result<Request, Error> {
+        let mut request = match (self.url, self.device) {
+            (Some(url), _) => runtime.backends.parse(&url)?,
+            (None, device) => Request::new(device.unwrap_or_default()),
+        };
+        for (name, value) in &self.options {
+            request.set(name, value)?;
+        }
+        Ok(request)
+    }
+}
+
+impl NativeRuntime {
+    pub(crate) fn adopt_capture(&self, session: CaptureSession) -> String {
+        let (live, copies) = (session.live(), session.copies_per_frame());
+        let caps = session.caps();
+        let id = self.captures.borrow_mut().insert(session);
+        json!({
+            "id": id,
+            "live": live,
+            "copiesPerFrame": copies,
+            "format": caps.pixel_format.map(|f| f.index()),
+            "encoded": caps.encoded,
+            "width": caps.size.width,
+            "height": caps.size.height,
+            "frameRate": caps.frame_rate,
+            "rotation": caps.rotation.degrees(),
+            "color": [caps.color.primaries_name(), caps.color.transfer_name(), caps.color.matrix_name()],
+            "fullRange": caps.color.full_range,
+        })
+        .to_string()
+    }
+}
+
+#[napi]
+impl NativeRuntime {
+    /// Lists the devices of all backends; settles with JSON.
+    #[napi]
+    pub fn list_devices(&self, request: u32) {
+        let runtime = self.runtime.clone();
+        self.run(request, move || {
+            let devices = runtime.backends.list();
+            Ok(Outcome::Json(
+                serde_json::to_string(&devices).unwrap_or_else(|_| "[]".into()),
+            ))
+        });
+    }
+
+    /// Opens a capture; settles with it as JSON.
+    #[napi]
+    pub fn open_capture(&self, request: u32, cancel: Option<f64>, json: String) -> BindingResult<bool> {
+        cross(parse::<OpenSpec>(&json).map(|spec| {
+            let runtime = self.runtime.clone();
+            let cancel = self.cancel_of(cancel);
+            self.run(request, move || {
+                let request = spec.request(&runtime)?;
+                CaptureSession::open(&runtime, &request, cancel).map(Outcome::Capture)
+            });
+            true
+        }))
+    }
+
+    /// A loop over a capture's frames; gives the stream's number.
+    #[napi]
+    pub fn capture_frames(&self, capture: f64, json: String) -> BindingResult<f64> {
+        cross((|| {
+            let spec: LoopSpec = parse(&json)?;
+            let options = CaptureOptions {
+                queue: spec.queue,
+                policy: policy(spec.policy.as_deref())?,
+            };
+            let session = self.captures.borrow().get(capture).cloned();
+            let session = session.ok_or_else(|| BindingError::closed("the capture"))?;
+            Ok(self.adopt_frames(session.frames(options)?))
+        })())
+    }
+
+    /// Numbers of a capture, as JSON.
+    #[napi]
+    pub fn capture_stats(&self, capture: f64) -> String {
+        let captures = self.captures.borrow();
+        captures
+            .get(capture)
+            .and_then(|s| serde_json::to_string(&s.stats()).ok())
+            .unwrap_or_else(|| "null".into())
+    }
+
+    /// Closes a capture; settles, with its last numbers, when its threads have ended.
+    #[napi]
+    pub fn close_capture(&self, request: u32, id: f64) {
+        let session = self.captures.borrow_mut().remove(id);
+        self.run(request, move || {
+            let mut stats = None;
+            if let Some(session) = session {
+                session.close();
+                let _ = session.wait_closed(CLOSE_PATIENCE);
+                stats = Some(session.stats());
+            }
+            Ok(Outcome::Json(
+                serde_json::to_string(&stats).unwrap_or_else(|_| "null".into()),
+            ))
+        });
+    }
+}

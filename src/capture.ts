@@ -1,0 +1,347 @@
+import { argumentError, BeamlineError } from './errors.js'
+import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
+import { VideoColorSpace, type VideoColorSpaceInit } from './media/color-space.js'
+import type { ExtraPixelFormat, VideoPixelFormat } from './media/types.js'
+import type { VideoFrame } from './media/video-frame.js'
+import { engine, unwrap } from './native/engine.js'
+import { formatRow } from './native/formats.js'
+import { checkQueue } from './input.js'
+import { type FrameRate, rateOf } from './rate.js'
+
+/** A kind of device. Cameras, network streams and shares come with later versions. */
+export type DeviceKind = 'pattern' | 'image' | 'camera' | 'network' | 'shared'
+
+/** A form in which a device gives its pictures: any size and rate between the two. */
+export interface FormatOffer {
+  /** Our name of raw pixels; null when packets come. */
+  readonly pixelFormat: string | null
+  /** Family of the packets (`mjpeg`, `h264`); null when raw pixels come. */
+  readonly encoded: string | null
+  /** The smallest picture, in pixels. */
+  readonly minSize: { readonly width: number; readonly height: number }
+  /** The largest picture, in pixels: equal to the smallest for a fixed size. */
+  readonly maxSize: { readonly width: number; readonly height: number }
+  /** Pictures per second, slowest. */
+  readonly minFrameRate: FrameRate
+  /** Pictures per second, fastest. */
+  readonly maxFrameRate: FrameRate
+}
+
+/** A device, as `listDevices` sees it. */
+export interface Device {
+  /** Opens it: `openCapture({ device: id })`. Stays the same when the device is plugged in again. */
+  readonly id: string
+  /** What it is. */
+  readonly kind: DeviceKind
+  /** Its name for people. */
+  readonly name: string
+  /** Where it is plugged in; null when nowhere. */
+  readonly bus: string | null
+  /** What it offers. */
+  readonly formats: readonly FormatOffer[]
+}
+
+/** How a capture is opened. Options of a backend (`live`, `color`, `loop`, …) stand beside the common ones. */
+export interface OpenCaptureOptions {
+  /** The device, or its id or URL. */
+  device?: Device | string
+  /** Width in pixels. */
+  width?: number
+  /** Height in pixels. */
+  height?: number
+  /** Pictures per second. */
+  frameRate?: number | FrameRate
+  /** Pixel format: W3C's name or our slug. */
+  format?: VideoPixelFormat | ExtraPixelFormat
+  /** Frames that may wait in a loop. Default: 4. */
+  queue?: number
+  /** What happens when that many wait. Default: `latest` for live sources, `block` for the others. */
+  policy?: QueuePolicy
+  /** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
+  timeoutMs?: number
+  /** Cancels the opening, and later closes the capture. */
+  signal?: AbortSignal
+  /** Whether pictures come at their own time (default) or as fast as they are taken: for `pattern` and `image`. */
+  live?: boolean
+  /** Ends after so many pictures: for `pattern`. */
+  frames?: number
+  /** Whether to burn a frame counter and timestamp in (default): for `pattern`. */
+  counter?: boolean
+  /** Colour as `#rrggbb`: for `pattern:solid`. */
+  color?: string
+  /** Whether to begin anew at the end: for `image`. */
+  loop?: boolean
+}
+
+/** What was really agreed. */
+export interface CaptureFormat {
+  /** Our name of the pixel format of frames; null when packets come, which are decoded here. */
+  readonly pixelFormat: string | null
+  /** Family of the packets that come (`mjpeg`, `png`); null when frames come. */
+  readonly encoded: string | null
+  /** Width in pixels. */
+  readonly width: number
+  /** Height in pixels. */
+  readonly height: number
+  /** Pictures per second; null when not steady. */
+  readonly frameRate: number | null
+  /** How far pictures are turned clockwise for showing, in degrees. */
+  readonly rotation: number
+  /** How numbers become light. */
+  readonly colorSpace: VideoColorSpace
+  /** Passes over each picture on its way from the source into shared memory. */
+  readonly copiesPerFrame: number
+}
+
+/** Numbers of a capture; they only grow. */
+export interface CaptureStats {
+  /** Pictures that the source gave. */
+  captured: number
+  /** Pictures that the source itself lost. */
+  lost: number
+  /** Pictures that loops did not get: by their policy, or because too many frames were open. */
+  dropped: number
+  /** Packets that were decoded. */
+  decoded: number
+  /** Packets that were found decoded already. */
+  cached: number
+  /** Passes over pictures on the way from the source. */
+  copies: number
+}
+
+interface NativeCapture {
+  id: number
+  live: boolean
+  copiesPerFrame: number
+  format: number | null
+  encoded: string | null
+  width: number
+  height: number
+  frameRate: FrameRate | null
+  rotation: number
+  color: [string | null, string | null, string | null]
+  fullRange: boolean | null
+}
+
+/** The `error` event of a {@link Capture}. */
+export class CaptureErrorEvent extends Event {
+  /** What ended the source. */
+  readonly error: unknown
+
+  /** @internal */
+  constructor(error: unknown) {
+    super('error')
+    this.error = error
+  }
+}
+
+/**
+ * A running source of pictures: an async iterable of frames. Leaving a loop by `break` ends the loop, not the source. Close it:
+ * `close()`, or `await using`.
+ *
+ * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails.
+ */
+export class Capture extends EventTarget implements AsyncDisposable, AsyncIterable<VideoFrame> {
+  readonly #native: NativeCapture
+  readonly #options: OpenCaptureOptions
+  readonly #stream: FrameStream
+  readonly #onAbort = () => void this.close()
+  readonly #handlers = new Map<string, { handler: CaptureEventHandler; listener: (event: Event) => void }>()
+  #over = false
+  #closing: Promise<void> | undefined
+  #last: CaptureStats | undefined
+
+  /** What was really agreed: format, size, rate, colour space, copies per frame. */
+  readonly format: CaptureFormat
+
+  /** @internal */
+  constructor(native: NativeCapture, options: OpenCaptureOptions) {
+    super()
+    this.#native = native
+    this.#options = options
+    this.format = formatOf(native)
+    this.#stream = this.frames()
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Whether pictures come at their own time. */
+  get live(): boolean {
+    return this.#native.live
+  }
+
+  /** Frames with another queue than the capture's own. */
+  frames(options: Pick<OpenCaptureOptions, 'queue' | 'policy' | 'timeoutMs' | 'signal'> = {}): FrameStream {
+    const all = { ...this.#options, ...options }
+    checkQueue(all.queue)
+    const json = JSON.stringify({ queue: all.queue, policy: all.policy })
+    const policy = all.policy ?? (this.live ? 'latest' : 'block')
+    return new FrameStream({
+      open: () => unwrap(engine().native.captureFrames(this.#native.id, json)),
+      batch: batchFor(policy),
+      timeoutMs: all.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      signal: options.signal,
+      closed: () => this.#closing !== undefined,
+      onEnd: (error) => this.#end(error),
+    })
+  }
+
+  /** A loop over the frames from now on. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<VideoFrame> {
+    return this.#stream[Symbol.asyncIterator]()
+  }
+
+  /** The same frames as a Web stream. */
+  get readable(): ReadableStream<VideoFrame> {
+    return this.#stream.readable
+  }
+
+  /** Numbers so far; after closing, the last ones. */
+  stats(): CaptureStats {
+    return this.#last ?? (JSON.parse(engine().native.captureStats(this.#native.id)) as CaptureStats)
+  }
+
+  /** Called at the `ended` event. */
+  get onended(): CaptureEventHandler | null {
+    return this.#handler('ended')
+  }
+
+  set onended(handler: CaptureEventHandler | null) {
+    this.#setHandler('ended', handler)
+  }
+
+  /** Called at the `error` event. */
+  get onerror(): CaptureEventHandler | null {
+    return this.#handler('error')
+  }
+
+  set onerror(handler: CaptureEventHandler | null) {
+    this.#setHandler('error', handler)
+  }
+
+  #handler(type: string): CaptureEventHandler | null {
+    return this.#handlers.get(type)?.handler ?? null
+  }
+
+  /** Event handler attributes as the DOM has them: what is no function takes the handler away. */
+  #setHandler(type: string, handler: CaptureEventHandler | null): void {
+    const before = this.#handlers.get(type)
+    if (typeof handler !== 'function') {
+      if (before) this.removeEventListener(type, before.listener)
+      this.#handlers.delete(type)
+      return
+    }
+    // A new handler keeps the place of the old one among the listeners.
+    if (before) before.handler = handler
+    else {
+      const entry = { handler, listener: (event: Event) => void entry.handler.call(this, event) }
+      this.#handlers.set(type, entry)
+      this.addEventListener(type, entry.listener)
+    }
+  }
+
+  #end(error: unknown): void {
+    if (this.#over) return
+    this.#over = true
+    // Not in the middle of the loop's own step.
+    queueMicrotask(() => {
+      if (error !== undefined) this.dispatchEvent(new CaptureErrorEvent(error))
+      this.dispatchEvent(new Event('ended'))
+    })
+  }
+
+  /** Ends the source and all loops (quietly); settles when its threads have ended. Frames that were handed out live on. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#last = this.stats()
+    const last = await engine().request<CaptureStats | null>((request) =>
+      engine().native.closeCapture(request, this.#native.id),
+    )
+    if (last) this.#last = last
+    this.#end(undefined)
+  }
+
+  /** The same as {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** A handler of a {@link Capture}'s events. */
+export type CaptureEventHandler = (this: Capture, event: Event) => void
+
+function formatOf(native: NativeCapture): CaptureFormat {
+  const [primaries, transfer, matrix] = native.color
+  const colorSpace = { primaries, transfer, matrix, fullRange: native.fullRange } as VideoColorSpaceInit
+  return Object.freeze({
+    pixelFormat: native.format === null ? null : formatRow(native.format).slug,
+    encoded: native.encoded,
+    width: native.width,
+    height: native.height,
+    frameRate: native.frameRate && native.frameRate.num / native.frameRate.den,
+    rotation: native.rotation,
+    colorSpace: Object.freeze(new VideoColorSpace(colorSpace)),
+    copiesPerFrame: native.copiesPerFrame,
+  })
+}
+
+/**
+ * Opens a source of pictures: a URL (`pattern:smpte?width=1920&height=1080`, `clip.y4m`, `shots/%05d.png`) or an object that says the same.
+ *
+ * Rejects with `BeamlineError`: `InvalidConfig` for sizes, rates, patterns, formats and options that cannot be; `NotFound`; `NotSupported`.
+ */
+export async function openCapture(
+  source: string | OpenCaptureOptions,
+  options: OpenCaptureOptions = {},
+): Promise<Capture> {
+  const all = typeof source === 'string' ? { ...options, device: source } : source
+  const device = typeof all?.device === 'object' ? all.device.id : all?.device
+  if (typeof device !== 'string') throw argumentError('device', "a device, or a URL such as 'pattern:smpte'", device)
+  const { queue, policy, timeoutMs, signal, device: _device, frameRate, ...rest } = all
+  checkQueue(queue)
+  const own: Record<string, string> = {}
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) own[name] = String(value)
+  if (frameRate !== undefined) {
+    const { num, den } = rateOf('frameRate', frameRate)
+    own['frameRate'] = `${num}/${den}`
+  }
+  const json = JSON.stringify({ url: device, options: own })
+  const native = await engine().request<NativeCapture>(
+    (request, cancel) => engine().native.openCapture(request, cancel, json),
+    {
+      signal,
+      cancellable: true,
+      dispose: (late) => void new Capture(late, {}).close(),
+    },
+  )
+  const keep: OpenCaptureOptions = {}
+  if (queue !== undefined) keep.queue = queue
+  if (policy !== undefined) keep.policy = policy
+  if (timeoutMs !== undefined) keep.timeoutMs = timeoutMs
+  if (signal !== undefined) keep.signal = signal
+  checkPolicy(policy)
+  return new Capture(native, keep)
+}
+
+function checkPolicy(policy: QueuePolicy | undefined): void {
+  if (policy !== undefined && !['block', 'drop-oldest', 'drop-newest', 'latest'].includes(policy)) {
+    throw new BeamlineError(
+      `expected 'block', 'drop-oldest', 'drop-newest' or 'latest' for 'policy' but received '${policy}'`,
+      {
+        code: 'InvalidConfig',
+        reason: 'invalid-argument',
+      },
+    )
+  }
+}
+
+/** The devices that can be opened now: a plain snapshot. */
+export async function listDevices(options: { kind?: DeviceKind; signal?: AbortSignal } = {}): Promise<Device[]> {
+  const devices = await engine().request<Device[]>((request) => engine().native.listDevices(request), {
+    signal: options.signal,
+  })
+  return options.kind ? devices.filter((d) => d.kind === options.kind) : devices
+}

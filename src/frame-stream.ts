@@ -1,0 +1,265 @@
+import { BeamlineError } from './errors.js'
+import { batchOf, type BatchToken, callSite, placeInDevelopment } from './media/frame-registry.js'
+import { VideoFrame } from './media/video-frame.js'
+import { type Engine, engine, SCRATCH_FRAMES } from './native/engine.js'
+
+/** What happens when a queue is full: `block` makes the producer wait; the others drop, and count it. */
+export type QueuePolicy = 'block' | 'drop-oldest' | 'drop-newest' | 'latest'
+
+/** Numbers of one loop. */
+export interface FrameStreamStats {
+  /** Frames that were put into the queue. */
+  produced: number
+  /** Frames that the queue's policy has dropped. */
+  dropped: number
+  /** Frames that wait now. */
+  waiting: number
+  /** Frames of this loop that are open now. */
+  open: number
+}
+
+/** What the native side's `take` says when it hands nothing over. */
+const EMPTY = -1
+const EXHAUSTED = -2
+const FAILED = -4
+
+/** How long a loop waits for frames to be closed, unless told otherwise, in ms. */
+export const DEFAULT_TIMEOUT_MS = 5000
+
+/** How a stream of frames is opened and what is told of it. */
+export interface StreamSource {
+  /** Opens the native stream; gives its number. */
+  open(): number
+  /** Frames to fetch at once: 1 where only the newest counts. */
+  batch: number
+  timeoutMs: number
+  signal?: AbortSignal | undefined
+  /** Called when a loop ends by itself: with the error, or with nothing. */
+  onEnd?(error: unknown): void
+  /** Whether the owner was closed: then a loop ends quietly. */
+  closed(): boolean
+}
+
+/**
+ * Frames, one after the other: an async iterable. Each `for await` is a loop of its own (a file's begins anew, a camera's goes on from
+ * now); leaving it by `break` ends that loop alone. Whoever gets a frame closes it.
+ */
+export class FrameStream implements AsyncIterable<VideoFrame> {
+  readonly #source: StreamSource
+  readonly #place: string | undefined
+  #newest: FrameLoop | undefined
+
+  /** @internal */
+  constructor(source: StreamSource) {
+    this.#source = source
+    this.#place = callSite()
+  }
+
+  /** Begins a loop. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<VideoFrame> {
+    return (this.#newest = new FrameLoop(this.#source, this.#place))
+  }
+
+  /** The same frames as a Web stream: a loop of its own, cancelled by cancelling the stream. Its reader closes the frames. */
+  get readable(): ReadableStream<VideoFrame> {
+    const loop = this[Symbol.asyncIterator]()
+    return new ReadableStream<VideoFrame>(
+      {
+        async pull(controller) {
+          const { done, value } = await loop.next()
+          if (done) controller.close()
+          else controller.enqueue(value)
+        },
+        async cancel() {
+          await loop.return?.()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  /** Numbers of the newest loop; zeros before the first. */
+  stats(): FrameStreamStats {
+    return this.#newest?.stats() ?? { produced: 0, dropped: 0, waiting: 0, open: 0 }
+  }
+}
+
+const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
+
+/** One loop over one native stream. */
+class FrameLoop implements AsyncIterableIterator<VideoFrame> {
+  readonly #engine: Engine = engine()
+  readonly #source: StreamSource
+  readonly #place: string | undefined
+  readonly #onAbort = () => this.#abort()
+  #id: number
+  /** Frames that were fetched and not yet asked for, newest first. */
+  #fetched: VideoFrame[] = []
+  #waiting: { resolve(r: IteratorResult<VideoFrame>): void; reject(e: unknown): void } | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #last: FrameStreamStats = { produced: 0, dropped: 0, waiting: 0, open: 0 }
+  /** Calls of `next()` that came while one was waiting. */
+  #chain: Promise<unknown> | undefined
+
+  constructor(source: StreamSource, place: string | undefined) {
+    this.#source = source
+    this.#place = place
+    source.signal?.throwIfAborted()
+    this.#id = source.open()
+    source.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<VideoFrame>> {
+    const value = this.#fetched.pop()
+    if (value) return Promise.resolve({ done: false, value })
+    if (this.#waiting) return this.#queue()
+    try {
+      return this.#fetch()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Several calls of `next()` at once are answered in their order. */
+  #queue(): Promise<IteratorResult<VideoFrame>> {
+    const before = this.#chain ?? new Promise<void>((resolve) => setImmediate(resolve))
+    const next = before.then(() => this.next())
+    this.#chain = next.catch(() => undefined)
+    return next
+  }
+
+  #fetch(): Promise<IteratorResult<VideoFrame>> {
+    if (this.#id === 0) return this.#over()
+    const taken = this.#engine.native.take(this.#id, this.#source.batch)
+    if (taken > 0) return Promise.resolve({ done: false, value: this.#adopt(taken) })
+    if (taken === EMPTY || taken === EXHAUSTED) return this.#wait(taken === EXHAUSTED)
+    return this.#end(taken === FAILED)
+  }
+
+  #over(): Promise<IteratorResult<VideoFrame>> {
+    const { signal } = this.#source
+    if (signal?.aborted && !this.#ended) return Promise.reject(signal.reason)
+    return Promise.resolve(DONE)
+  }
+
+  #ended = false
+
+  /** Makes frames of what lies in the scratch array; gives the first, keeps the others. */
+  #adopt(taken: number): VideoFrame {
+    const { scratch } = this.#engine
+    const ids = taken === 1 ? [scratch[0] as number] : Array.from({ length: taken }, (_, i) => scratch[i * 4] as number)
+    const batch: BatchToken = batchOf(ids, placeInDevelopment() ?? this.#place)
+    for (let i = taken - 1; i > 0; i--) this.#fetched.push(this.#frame(i, batch))
+    return this.#frame(0, batch)
+  }
+
+  #frame(i: number, batch: BatchToken): VideoFrame {
+    const { scratch } = this.#engine
+    const at = i * 4
+    return VideoFrame.adopt(
+      scratch[at] as number,
+      scratch[at + 1] as number,
+      scratch[at + 2] as number,
+      scratch[at + 3] as number,
+      batch,
+    )
+  }
+
+  #wait(exhausted: boolean): Promise<IteratorResult<VideoFrame>> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#engine.hold()
+      this.#engine.onReady(this.#id, () => this.#wake())
+      if (exhausted) this.#timer = setTimeout(() => this.#timeout(), this.#source.timeoutMs)
+    })
+  }
+
+  #stopWaiting() {
+    const waiting = this.#waiting
+    if (!waiting) return undefined
+    this.#waiting = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#engine.offReady(this.#id)
+    this.#engine.release()
+    return waiting
+  }
+
+  #wake(): void {
+    const waiting = this.#stopWaiting()
+    if (!waiting) return
+    try {
+      this.#fetch().then(waiting.resolve, waiting.reject)
+    } catch (error) {
+      waiting.reject(error)
+    }
+  }
+
+  /** All frames that may be open are open, and nobody closes one. The stream lives: `next()` may be called again. */
+  #timeout(): void {
+    const open = this.stats().open
+    this.#stopWaiting()?.reject(
+      new BeamlineError(
+        `no frame came within ${this.#source.timeoutMs} ms: ${open} frames are open, as many as may be`,
+        {
+          code: 'Quota',
+          reason: 'frames-not-closed',
+          hint: `close frames when you are done (frame.close(), or \`using\`): ${open} frames are open that came from ${this.#place ?? 'this stream'}`,
+        },
+      ),
+    )
+  }
+
+  #end(failed: boolean): Promise<IteratorResult<VideoFrame>> {
+    const { native } = this.#engine
+    const error = failed ? streamError(this.#engine, this.#id) : undefined
+    this.#ended = true
+    this.#finish(native)
+    if (this.#source.closed()) return Promise.resolve(DONE)
+    this.#source.onEnd?.(error)
+    return error ? Promise.reject(error) : Promise.resolve(DONE)
+  }
+
+  #finish(native: Engine['native']): void {
+    if (this.#id === 0) return
+    this.#last = this.stats()
+    native.closeStream(this.#id)
+    this.#id = 0
+    this.#source.signal?.removeEventListener('abort', this.#onAbort)
+    for (const frame of this.#fetched.splice(0)) frame.close()
+  }
+
+  #abort(): void {
+    const waiting = this.#stopWaiting()
+    this.#finish(this.#engine.native)
+    waiting?.reject(this.#source.signal?.reason)
+  }
+
+  return(): Promise<IteratorResult<VideoFrame>> {
+    const waiting = this.#stopWaiting()
+    this.#ended = true
+    this.#finish(this.#engine.native)
+    waiting?.resolve(DONE)
+    return Promise.resolve(DONE)
+  }
+
+  stats(): FrameStreamStats {
+    if (this.#id === 0) return this.#last
+    return JSON.parse(this.#engine.native.streamStats(this.#id)) as FrameStreamStats
+  }
+}
+
+/** Why a native stream failed, as it is thrown. */
+export function streamError(engine: Engine, id: number): BeamlineError {
+  const { code, reason, message, hint } = engine.native.streamError(id)
+  return new BeamlineError(message, { code: code as BeamlineError['code'], reason, hint: hint ?? undefined })
+}
+
+/** Frames to fetch at once by policy: where only the newest counts, none is fetched ahead. */
+export function batchFor(policy: QueuePolicy): number {
+  return policy === 'block' ? SCRATCH_FRAMES / 2 : 1
+}

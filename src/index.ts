@@ -1,0 +1,67 @@
+/** Beamline: real video in, through shared memory, into JavaScript and back into a file, without a copy. */
+export {
+  Capture,
+  CaptureErrorEvent,
+  type CaptureEventHandler,
+  type CaptureFormat,
+  type CaptureStats,
+  type Device,
+  type DeviceKind,
+  type FormatOffer,
+  listDevices,
+  openCapture,
+  type OpenCaptureOptions,
+} from './capture.js'
+export { BeamlineError, type BeamlineErrorInit, type ErrorCode } from './errors.js'
+export { FrameStream, type FrameStreamStats, type QueuePolicy } from './frame-stream.js'
+export { encodeImage, type EncodeImageOptions } from './image.js'
+export {
+  AudioTrack,
+  type AudioTrackDecoderConfig,
+  type ChunksOptions,
+  type FramesOptions,
+  Input,
+  type InputSource,
+  openInput,
+  type OpenInputOptions,
+  OtherTrack,
+  type ReadSource,
+  type Track,
+  VideoTrack,
+  type VideoTrackDecoderConfig,
+} from './input.js'
+export { EncodedAudioChunk, type EncodedChunkInit, type EncodedChunkType, EncodedVideoChunk } from './media/chunks.js'
+export {
+  type VideoColorPrimaries,
+  VideoColorSpace,
+  type VideoColorSpaceInit,
+  type VideoMatrixCoefficients,
+  type VideoTransferCharacteristics,
+} from './media/color-space.js'
+export type {
+  ExtraPixelFormat,
+  FramePlane,
+  PlaneLayout,
+  Rect,
+  VideoFrameBufferInit,
+  VideoFrameCopyToOptions,
+  VideoFrameInit,
+  VideoPixelFormat,
+} from './media/types.js'
+export { type AllowSharedBufferSource, VideoFrame, type VideoFrameToken } from './media/video-frame.js'
+export type { ZeroCopyMode } from './native/zero-copy.js'
+export {
+  createOutput,
+  type CreateOutputOptions,
+  Output,
+  OutputChunkTrack,
+  type OutputReport,
+  type OutputStats,
+  type OutputTarget,
+  type OutputVideoConfig,
+  OutputVideoTrack,
+  type WriteOptions,
+  type WriteTarget,
+} from './output.js'
+export type { FrameRate } from './rate.js'
+export { type EncoderDefaults, memory, type MemoryStats, type Runtime, runtime } from './runtime.js'

@@ -1,0 +1,48 @@
+import { engine } from '../native/engine.js'
+
+/**
+ * The net under frames that nobody closes: a batch of frames shares one token, and when the garbage collector has taken all of them the
+ * native side lets their memory go. (Registering each frame would cost a microsecond; a batch costs it once.)
+ */
+export interface BatchToken {
+  readonly place: string | undefined
+}
+
+const dev = process.env['BEAMLINE_DEV'] === '1'
+
+const collected = new FinalizationRegistry<{ ids: readonly number[]; place: string | undefined }>(({ ids, place }) => {
+  const dropped = engine().native.dropFrames(ids as number[])
+  if (dropped > 0 && dev) warnOnce(place, dropped)
+})
+
+const warned = new Set<string>()
+
+function warnOnce(place: string | undefined, count: number): void {
+  const where = place ?? 'an unknown place'
+  if (warned.has(where)) return
+  warned.add(where)
+  process.emitWarning(`${count} VideoFrame(s) were collected without close(); they came from ${where}`, {
+    type: 'BeamlineLeak',
+    detail: 'call frame.close(), or declare the frame with `using`',
+  })
+}
+
+/** A token for frames that came together. */
+export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
+  const token = { place }
+  collected.register(token, { ids, place })
+  return token
+}
+
+/** Where the caller of our API stands: the first line of the stack outside this package. */
+export function callSite(): string | undefined {
+  const lines = new Error().stack?.split('\n').slice(1) ?? []
+  const own = new URL('..', import.meta.url).href
+  const line = lines.find((l) => !l.includes(own) && !l.includes('node:internal'))
+  return line?.trim().replace(/^at /, '')
+}
+
+/** The place that made a frame, in development only: it costs microseconds. */
+export function placeInDevelopment(): string | undefined {
+  return dev ? callSite() : undefined
+}

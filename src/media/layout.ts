@@ -1,0 +1,71 @@
+import { engine } from '../native/engine.js'
+import { formatRow, type FormatRow } from '../native/formats.js'
+import { colorSpaceOf, type VideoColorSpace } from './color-space.js'
+import type { PlaneLayout, Rect, VideoPixelFormat } from './types.js'
+
+/** Everything about a frame that is the same for the next one of its stream. */
+export interface FrameLayout {
+  readonly index: number
+  readonly row: FormatRow
+  readonly formatIndex: number
+  readonly format: VideoPixelFormat | null
+  readonly codedWidth: number
+  readonly codedHeight: number
+  readonly visible: Rect
+  readonly rotation: 0 | 90 | 180 | 270
+  readonly flip: boolean
+  readonly color: VideoColorSpace
+  /** Per plane: buffer, offset in it, stride, bytes. */
+  readonly planes: ReadonlyArray<readonly [buffer: number, offset: number, stride: number, bytes: number]>
+  /** Per buffer: offset in its slot, bytes, bytes of the slot. */
+  readonly buffers: ReadonlyArray<readonly number[]>
+}
+
+interface NativeLayout {
+  format: number
+  coded: { width: number; height: number }
+  visible: { x: number; y: number; width: number; height: number }
+  rotation: 0 | 90 | 180 | 270
+  flip: boolean
+  color: number[]
+  planes: Array<[number, number, number, number]>
+  buffers: number[][]
+}
+
+const known: FrameLayout[] = []
+
+/** A layout by its number: asked once, then shared by all frames that have it. */
+export function layoutOf(index: number): FrameLayout {
+  return (known[index] ??= ask(index))
+}
+
+function ask(index: number): FrameLayout {
+  const native = JSON.parse(engine().native.layout(index)) as NativeLayout
+  const row = formatRow(native.format)
+  return {
+    index,
+    row,
+    formatIndex: native.format,
+    format: row.w3c as VideoPixelFormat | null,
+    codedWidth: native.coded.width,
+    codedHeight: native.coded.height,
+    visible: Object.freeze({ ...native.visible }),
+    rotation: native.rotation,
+    flip: native.flip,
+    color: Object.freeze(colorSpaceOf(native.color)),
+    planes: native.planes,
+    buffers: native.buffers,
+  }
+}
+
+/** Where planes lie in a buffer without padding, for a rectangle of that size. */
+export function packedLayout(row: FormatRow, width: number, height: number): { planes: PlaneLayout[]; bytes: number } {
+  let bytes = 0
+  const planes = row.planes.map(([subX, subY, group]) => {
+    const stride = Math.ceil(width / subX) * group
+    const plane = { offset: bytes, stride }
+    bytes += stride * Math.ceil(height / subY)
+    return plane
+  })
+  return { planes, bytes }
+}

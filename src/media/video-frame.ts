@@ -1,0 +1,376 @@
+import { argumentError, BeamlineError, show } from '../errors.js'
+import { type Engine, engine, unwrap } from '../native/engine.js'
+import { formatIndex, formatRow } from '../native/formats.js'
+import { type OpenViews, openViews } from '../native/zero-copy.js'
+import { codesOf, type VideoColorSpace } from './color-space.js'
+import { copyFrame, copySpec } from './copy.js'
+import { batchOf, type BatchToken, placeInDevelopment } from './frame-registry.js'
+import { type FrameLayout, layoutOf } from './layout.js'
+import type {
+  FramePlane,
+  PlaneLayout,
+  Rect,
+  VideoFrameBufferInit,
+  VideoFrameCopyToOptions,
+  VideoFrameInit,
+  VideoPixelFormat,
+} from './types.js'
+
+/** Says that a constructor's arguments are ours: number, layout, timestamp, duration, batch. */
+const ADOPT: unique symbol = Symbol('adopt')
+
+/** How long a token is good, in ms. */
+const TOKEN_MS = 5000
+
+/** The largest timestamp that a number holds exactly, in µs. */
+const TIMESTAMP_MAX = Number.MAX_SAFE_INTEGER
+
+/** What `postMessage` can carry in a frame's place: see {@link VideoFrame.toToken}. */
+export interface VideoFrameToken {
+  /** Marks it, with the version of its form. */
+  readonly beamlineFrame: 1
+  /** Which frame; good once. */
+  readonly token: number
+}
+
+/**
+ * A picture in shared memory: the frame type of everything here, as W3C WebCodecs writes it, and a little more.
+ *
+ * Its bytes are to be read: a decoder may still predict from them, others may hold them ({@link VideoFrame.writable}). Whoever gets one
+ * closes it: `close()`, or `using`.
+ */
+export class VideoFrame {
+  #id: number
+  #layout: FrameLayout
+  #timestamp: number
+  #duration: number
+  #batch: BatchToken | undefined
+  #views: OpenViews | undefined = undefined
+  #planes: readonly FramePlane[] | undefined = undefined
+
+  /**
+   * A frame from bytes, which are copied into a slot of shared memory, or another frame over the memory of an existing one.
+   *
+   * Throws a `TypeError` for what cannot be right, an `InvalidStateError` for a closed frame.
+   */
+  constructor(data: AllowSharedBufferSource, init: VideoFrameBufferInit)
+  /** Another frame over the same memory, with other words about it where `init` has any. */
+  constructor(frame: VideoFrame, init?: VideoFrameInit)
+  /** @internal */
+  constructor(adopt: typeof ADOPT, id: number, layout: number, timestamp: number, duration: number, batch?: BatchToken)
+  constructor(
+    from: AllowSharedBufferSource | VideoFrame | typeof ADOPT,
+    second?: VideoFrameBufferInit | VideoFrameInit | number,
+    layout?: number,
+    timestamp?: number,
+    duration?: number,
+    batch?: BatchToken,
+  ) {
+    if (from === ADOPT) {
+      this.#id = second as number
+      this.#layout = layoutOf(layout as number)
+      this.#timestamp = timestamp as number
+      this.#duration = duration as number
+      this.#batch = batch
+      return
+    }
+    const made =
+      from instanceof VideoFrame
+        ? derived(from, from.#alive(), (second ?? {}) as VideoFrameInit)
+        : fromBytes(from, second as VideoFrameBufferInit)
+    this.#id = made.id
+    this.#layout = layoutOf(made.layout)
+    this.#timestamp = made.timestamp
+    this.#duration = made.duration
+    this.#batch = batchOf([made.id], placeInDevelopment())
+  }
+
+  /** W3C's name of the format; null when W3C has none, or the frame is closed. */
+  get format(): VideoPixelFormat | null {
+    return this.#id ? this.#layout.format : null
+  }
+
+  /** Our name of the format: every format has one (`i420`, `yuyv`, `gray8`); null when the frame is closed. */
+  get pixelFormat(): string | null {
+    return this.#id ? this.#layout.row.slug : null
+  }
+
+  /** Pixels per row in memory; 0 when closed. */
+  get codedWidth(): number {
+    return this.#id ? this.#layout.codedWidth : 0
+  }
+
+  /** Rows in memory; 0 when closed. */
+  get codedHeight(): number {
+    return this.#id ? this.#layout.codedHeight : 0
+  }
+
+  /** The whole picture in memory; null when closed. */
+  get codedRect(): Rect | null {
+    return this.#id ? { x: 0, y: 0, width: this.codedWidth, height: this.codedHeight } : null
+  }
+
+  /** The part that is shown; null when closed. */
+  get visibleRect(): Rect | null {
+    return this.#id ? this.#layout.visible : null
+  }
+
+  /** How far to turn it clockwise for showing: 0, 90, 180 or 270 degrees. */
+  get rotation(): 0 | 90 | 180 | 270 {
+    return this.#id ? this.#layout.rotation : 0
+  }
+
+  /** Whether to mirror it left to right after turning. */
+  get flip(): boolean {
+    return this.#id ? this.#layout.flip : false
+  }
+
+  /** Width when shown, in pixels: of the visible part, turned; 0 when closed. */
+  get displayWidth(): number {
+    if (!this.#id) return 0
+    const { visible, rotation } = this.#layout
+    return rotation % 180 === 0 ? visible.width : visible.height
+  }
+
+  /** Height when shown, in pixels: of the visible part, turned; 0 when closed. */
+  get displayHeight(): number {
+    if (!this.#id) return 0
+    const { visible, rotation } = this.#layout
+    return rotation % 180 === 0 ? visible.height : visible.width
+  }
+
+  /** When it is shown, in µs. */
+  get timestamp(): number {
+    return this.#timestamp
+  }
+
+  /** How long it is shown, in µs; null when nobody has said. */
+  get duration(): number | null {
+    return Number.isNaN(this.#duration) ? null : this.#duration
+  }
+
+  /** How its numbers become light. */
+  get colorSpace(): VideoColorSpace {
+    return this.#layout.color
+  }
+
+  /**
+   * The planes as they lie in shared memory: views without a copy (but see `runtime.zeroCopyMode`). Made at the first access; empty
+   * after `close()`. They show the coded size. Throws an `InvalidStateError` when closed.
+   */
+  get planes(): readonly FramePlane[] {
+    return (this.#planes ??= this.#open())
+  }
+
+  #open(): readonly FramePlane[] {
+    const id = this.#alive()
+    const { planes, buffers } = this.#layout
+    const { views } = (this.#views = openViews(engine().native, id, buffers))
+    return planes.map(([buffer, offset, stride, bytes]) => {
+      const view = views[buffer] as OpenViews['views'][number]
+      return { bytes: new Uint8Array(view.buffer, view.offset + offset, bytes), stride }
+    })
+  }
+
+  #alive(): number {
+    if (!this.#id) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
+    return this.#id
+  }
+
+  /** Bytes that {@link copyTo} with the same options writes. */
+  allocationSize(options: VideoFrameCopyToOptions = {}): number {
+    this.#alive()
+    return copySpec(this.#layout, options).bytes
+  }
+
+  /**
+   * Copies the pixels into `destination`, converted where `options.format` says so, and gives where the planes lie in it. Counted in
+   * `memory.stats().copies`. Large conversions run on another thread, large copies in slices.
+   *
+   * Rejects with `InvalidStateError` when closed, `TypeError` or `RangeError` for what does not fit.
+   */
+  async copyTo(destination: AllowSharedBufferSource, options: VideoFrameCopyToOptions = {}): Promise<PlaneLayout[]> {
+    return copyFrame(this.#alive(), this.#layout, destination, options)
+  }
+
+  /**
+   * A frame that may be written. When nobody else holds this one's memory it is this frame itself, whose `planes` are made anew; else
+   * a copy (counted), and this frame is closed. In both cases go on with what is returned.
+   *
+   * Throws an `InvalidStateError` when closed.
+   */
+  writable(): VideoFrame {
+    const id = this.#alive()
+    const { native } = engine()
+    // Our own views would be another holder.
+    this.#detach(native)
+    const [next, layout] = unwrap(native.writable(id)) as [number, number]
+    this.#id = 0
+    this.#batch = undefined
+    return new VideoFrame(ADOPT, next, layout, this.#timestamp, this.#duration, batchOf([next], placeInDevelopment()))
+  }
+
+  #detach(native: Engine['native']): void {
+    if (!this.#views) return
+    // `close` of the views also closes the frame that it is given; a void number finds none.
+    this.#views.close(native, 0)
+    this.#views = undefined
+    this.#planes = undefined
+  }
+
+  /** Another frame over the same memory, to be closed for itself. Throws an `InvalidStateError` when closed. */
+  clone(): VideoFrame {
+    return new VideoFrame(this)
+  }
+
+  /** Lets go of the memory: views of it are empty from now on. Closing twice does nothing. */
+  close(): void {
+    const id = this.#id
+    if (id === 0) return
+    this.#id = 0
+    if (this.#batch) this.#batch = undefined
+    const { native } = engine()
+    const views = this.#views
+    if (views) {
+      this.#views = undefined
+      this.#planes = undefined
+      views.close(native, id)
+    } else {
+      native.closeFrame(id)
+    }
+  }
+
+  /** The same as {@link close}, for `using`. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /**
+   * A plain object to post to another worker_thread, which makes a frame over the same memory of it ({@link VideoFrame.fromToken}).
+   * Good once, for 5 s or until this worker ends; what nobody redeems is released and counted. This frame stays open.
+   */
+  toToken(): VideoFrameToken {
+    const { native } = engine()
+    const token = unwrap(native.putToken(this.#alive()))
+    setTimeout(() => native.expireToken(token), TOKEN_MS).unref()
+    return { beamlineFrame: 1, token }
+  }
+
+  /** The frame that a token stands for. Throws `BeamlineError` `token-void` when it is not good (any more). */
+  static fromToken(token: VideoFrameToken): VideoFrame {
+    if (token?.beamlineFrame !== 1) throw argumentError('token', 'what toToken() gave', token)
+    const [id, layout, timestamp, duration] = unwrap(engine().native.takeToken(token.token)) as [
+      number,
+      number,
+      number,
+      number,
+    ]
+    return new VideoFrame(ADOPT, id, layout, timestamp, duration, batchOf([id], placeInDevelopment()))
+  }
+
+  /** @internal The native number; 0 when closed. */
+  static numberOf(frame: VideoFrame): number {
+    if (!(frame instanceof VideoFrame)) throw argumentError('frame', 'a VideoFrame', frame)
+    return frame.#id
+  }
+
+  /** @internal A frame that the native side has handed over. */
+  static adopt(id: number, layout: number, timestamp: number, duration: number, batch?: BatchToken): VideoFrame {
+    return new VideoFrame(ADOPT, id, layout, timestamp, duration, batch)
+  }
+
+  /** The class name, for `Object.prototype.toString`. */
+  get [Symbol.toStringTag](): string {
+    return 'VideoFrame'
+  }
+}
+
+/** W3C `AllowSharedBufferSource`: bytes in an array buffer, shared or not, or a view of one. */
+export type AllowSharedBufferSource = ArrayBufferLike | ArrayBufferView
+
+interface Made {
+  id: number
+  layout: number
+  timestamp: number
+  duration: number
+}
+
+/** The bytes of whatever holds bytes. */
+export function bytesOf(source: AllowSharedBufferSource): Uint8Array {
+  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+  if (source instanceof ArrayBuffer || source instanceof SharedArrayBuffer) return new Uint8Array(source)
+  throw new TypeError(`expected an ArrayBuffer or a view of one but received ${show(source)}`)
+}
+
+function microseconds(name: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || Math.abs(value) > TIMESTAMP_MAX) {
+    throw new TypeError(`expected a whole number of microseconds for '${name}' but received ${show(value)}`)
+  }
+  return Math.trunc(value)
+}
+
+function rectOf(rect: Rect): [number, number, number, number] {
+  const parts: [number, number, number, number] = [rect.x, rect.y, rect.width, rect.height]
+  if (parts.some((n) => !Number.isInteger(n) || n < 0)) {
+    throw new TypeError(`expected whole numbers from 0 on for 'visibleRect' but received ${JSON.stringify(rect)}`)
+  }
+  return parts
+}
+
+/** W3C text asks for a TypeError where the native side finds an argument that cannot be right. */
+function typeErrors<T>(run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof BeamlineError && error.code === 'InvalidConfig') {
+      throw new TypeError(error.message, { cause: error })
+    }
+    throw error
+  }
+}
+
+function fromBytes(data: AllowSharedBufferSource, init: VideoFrameBufferInit): Made {
+  if (typeof init !== 'object' || init === null)
+    throw new TypeError(`expected a VideoFrameBufferInit but received ${show(init)}`)
+  const format = formatIndex(init.format)
+  if (format < 0) throw new TypeError(`there is no pixel format '${String(init.format)}'`)
+  for (const side of ['codedWidth', 'codedHeight'] as const) {
+    if (!Number.isInteger(init[side]) || init[side] <= 0 || init[side] > 0xffffffff) {
+      throw new TypeError(`expected a whole number above 0 for '${side}' but received ${show(init[side])}`)
+    }
+  }
+  const timestamp = microseconds('timestamp', init.timestamp)
+  const duration = init.duration === undefined ? Number.NaN : microseconds('duration', init.duration)
+  const rgb = formatRow(format).rgb
+  const spec = {
+    format,
+    coded: [init.codedWidth, init.codedHeight],
+    layout: (init.layout ?? []).map((p) => [p.offset, p.stride]),
+    visible: init.visibleRect && rectOf(init.visibleRect),
+    rotation: init.rotation,
+    flip: init.flip,
+    timestamp,
+    duration: init.duration === undefined ? undefined : duration,
+    color: init.colorSpace ? codesOf(init.colorSpace) : rgb ? [1, 13, 0, 1] : undefined,
+  }
+  const [id, layout] = typeErrors(() => unwrap(engine().native.frameFrom(bytesOf(data), JSON.stringify(spec)))) as [
+    number,
+    number,
+  ]
+  return { id, layout, timestamp, duration }
+}
+
+function derived(frame: VideoFrame, id: number, init: VideoFrameInit): Made {
+  const timestamp = init.timestamp === undefined ? frame.timestamp : microseconds('timestamp', init.timestamp)
+  const own = frame.duration ?? Number.NaN
+  const duration = init.duration === undefined ? own : microseconds('duration', init.duration)
+  const spec = {
+    visible: init.visibleRect && rectOf(init.visibleRect),
+    rotation: init.rotation === undefined ? undefined : frame.rotation + init.rotation,
+    flip: init.flip === undefined ? undefined : frame.flip !== init.flip,
+    timestamp: init.timestamp === undefined ? undefined : timestamp,
+    duration: init.duration === undefined ? undefined : duration,
+  }
+  const [next, layout] = typeErrors(() => unwrap(engine().native.derive(id, JSON.stringify(spec)))) as [number, number]
+  return { id: next, layout, timestamp, duration }
+}

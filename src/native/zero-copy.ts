@@ -1,0 +1,224 @@
+import { BeamlineError } from '../errors.js'
+import { type Engine, engine } from './engine.js'
+
+/**
+ * How JavaScript sees a frame's memory: `external`, array buffers over it that die with `close()`; `wasm`, a private WebAssembly
+ * memory per slot that is mapped over it (runtimes with a memory cage, such as Electron's); `copy`, a copy at first access, counted.
+ */
+export type ZeroCopyMode = 'external' | 'wasm' | 'copy'
+
+/** One buffer of a frame as JavaScript sees it. */
+export interface View {
+  readonly buffer: ArrayBuffer
+  /** Bytes from the buffer's start to where the frame's buffer begins. */
+  readonly offset: number
+}
+
+/** What is used of the global `WebAssembly`, which Node's own types leave to the DOM's. */
+interface WasmMemory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
+/** Memory that is mapped over a slot. */
+interface WasmSlot {
+  memory: WasmMemory
+}
+
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly?: { Memory: new (size: { initial: number; maximum: number }) => WasmMemory }
+}
+
+const MODES: readonly ZeroCopyMode[] = ['external', 'wasm', 'copy']
+const WASM_PAGE = 65_536
+/** Each memory reserves 8 to 10 GB of address space; beyond so many, frames are copied, and counted. */
+const WASM_MEMORIES_MAX = 64
+
+let mode: ZeroCopyMode | undefined
+
+/** The way in use: probed and tested at the first call, or forced by `BEAMLINE_ZERO_COPY`. */
+export function zeroCopyMode(): ZeroCopyMode {
+  return (mode ??= choose(process.env['BEAMLINE_ZERO_COPY']))
+}
+
+function choose(forced: string | undefined): ZeroCopyMode {
+  const { native } = engine()
+  const works: Record<ZeroCopyMode, () => boolean> = {
+    external: () => probeExternal(native),
+    wasm: () => probeWasm(native),
+    copy: () => true,
+  }
+  if (forced === undefined || forced === '') return MODES.find((m) => works[m]()) ?? 'copy'
+  if (!MODES.includes(forced as ZeroCopyMode)) {
+    throw new BeamlineError(`expected BEAMLINE_ZERO_COPY to be one of ${MODES.join(', ')} but it is '${forced}'`, {
+      code: 'InvalidConfig',
+      reason: 'zero-copy-mode',
+    })
+  }
+  if (!works[forced as ZeroCopyMode]()) {
+    throw new BeamlineError(`BEAMLINE_ZERO_COPY asks for '${forced}', which this runtime does not allow`, {
+      code: 'NotSupported',
+      reason: 'zero-copy-mode',
+      hint: 'leave BEAMLINE_ZERO_COPY unset to take the best way that works here',
+    })
+  }
+  return forced as ZeroCopyMode
+}
+
+/** The two bytes that the native side writes into a slot for the probes. */
+const MARK = [0xbe, 0xa3] as const
+
+function probeExternal(native: Engine['native']): boolean {
+  const buffer = native.probeExternal()
+  if (!buffer) return false
+  const bytes = new Uint8Array(buffer)
+  const shows = bytes[0] === MARK[0] && bytes[1] === MARK[1]
+  native.closeView(buffer)
+  return shows && bytes.byteLength === 0
+}
+
+function probeWasm(native: Engine['native']): boolean {
+  if (!WebAssembly) return false
+  try {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 })
+    const before = memory.buffer
+    if (!native.probeWasm(before)) return false
+    const bytes = new Uint8Array(before)
+    const shows = bytes[0] === MARK[0] && bytes[1] === MARK[1]
+    memory.grow(0)
+    // The old view must be dead, the mapping alive.
+    return shows && bytes.byteLength === 0 && new Uint8Array(memory.buffer)[1] === MARK[1]
+  } catch {
+    return false
+  }
+}
+
+/** WebAssembly memories by slot, those in use and those that wait for the slot's next frame. */
+class WasmMemories {
+  readonly #idle = new Map<number, WasmSlot[]>()
+  #count = 0
+
+  take(
+    native: Engine['native'],
+    frame: number,
+    index: number,
+    bytes: number,
+  ): { key: number; slot: WasmSlot } | undefined {
+    const key = native.slotKey(frame, index)
+    const idle = this.#idle.get(key)?.pop()
+    if (idle) return { key, slot: idle }
+    if (this.#count >= WASM_MEMORIES_MAX && !this.#evict()) return undefined
+    if (!WebAssembly) return undefined
+    const pages = Math.ceil(bytes / WASM_PAGE)
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+    if (!native.mapSlot(frame, index, memory.buffer)) return undefined
+    this.#count++
+    return { key, slot: { memory } }
+  }
+
+  /** Kills the views of a memory and keeps it for the slot's next frame. */
+  put(key: number, slot: WasmSlot): void {
+    slot.memory.grow(0)
+    const idle = this.#idle.get(key)
+    if (idle) idle.push(slot)
+    else this.#idle.set(key, [slot])
+  }
+
+  /** Forgets the memory that has been idle longest; the garbage collector unmaps it. */
+  #evict(): boolean {
+    for (const [key, idle] of this.#idle) {
+      const gone = idle.pop()
+      if (idle.length === 0) this.#idle.delete(key)
+      if (gone) {
+        this.#count--
+        return true
+      }
+    }
+    return false
+  }
+}
+
+const memories = new WasmMemories()
+
+/** What must be undone when a frame closes. */
+export interface OpenViews {
+  readonly views: readonly View[]
+  /** Makes the views empty and lets go of the frame. */
+  close(native: Engine['native'], frame: number): void
+}
+
+/** Shows a frame's buffers (`[offset in the slot, bytes, bytes of the slot]` each) to JavaScript. */
+export function openViews(
+  native: Engine['native'],
+  frame: number,
+  buffers: ReadonlyArray<readonly number[]>,
+): OpenViews {
+  const way = zeroCopyMode()
+  if (way === 'external') return openExternal(native, frame, buffers.length)
+  if (way === 'wasm') return openWasm(native, frame, buffers) ?? openCopies(native, frame, buffers.length)
+  return openCopies(native, frame, buffers.length)
+}
+
+function openExternal(native: Engine['native'], frame: number, count: number): OpenViews {
+  if (count === 1) {
+    const buffer = external(native, frame, 0)
+    return {
+      views: [{ buffer, offset: 0 }],
+      close: (native, frame) => native.closeWith(frame, buffer),
+    }
+  }
+  const views = Array.from({ length: count }, (_, i) => ({ buffer: external(native, frame, i), offset: 0 }))
+  return {
+    views,
+    close(native, frame) {
+      for (const { buffer } of views) native.closeView(buffer)
+      native.closeFrame(frame)
+    },
+  }
+}
+
+function external(native: Engine['native'], frame: number, index: number): ArrayBuffer {
+  const buffer = native.view(frame, index)
+  if (!buffer)
+    throw new BeamlineError('the runtime refused a view of a frame', { code: 'Internal', reason: 'internal' })
+  return buffer
+}
+
+function openWasm(
+  native: Engine['native'],
+  frame: number,
+  buffers: ReadonlyArray<readonly number[]>,
+): OpenViews | undefined {
+  const taken: Array<{ key: number; slot: WasmSlot }> = []
+  for (const [index, [, , slotBytes = 0]] of buffers.entries()) {
+    const one = memories.take(native, frame, index, slotBytes)
+    if (!one) {
+      for (const { key, slot } of taken) memories.put(key, slot)
+      return undefined
+    }
+    taken.push(one)
+  }
+  return {
+    views: taken.map(({ slot }, i) => ({ buffer: slot.memory.buffer, offset: buffers[i]?.[0] ?? 0 })),
+    close(native, frame) {
+      for (const { key, slot } of taken) memories.put(key, slot)
+      native.closeFrame(frame)
+    },
+  }
+}
+
+function openCopies(native: Engine['native'], frame: number, count: number): OpenViews {
+  const views = Array.from({ length: count }, (_, i) => {
+    const bytes = native.copied(frame, i)
+    if (!bytes) throw new BeamlineError('a frame could not be copied', { code: 'Internal', reason: 'internal' })
+    return { buffer: bytes.buffer as ArrayBuffer, offset: bytes.byteOffset }
+  })
+  return {
+    views,
+    close(native, frame) {
+      // A copy is nobody else's; it is made empty all the same, so that code that works here works everywhere.
+      for (const { buffer } of views) native.closeView(buffer)
+      native.closeFrame(frame)
+    },
+  }
+}
