@@ -1,1 +1,21 @@
-//! Bitstream framing: Annex B and length prefixes, avcC, AudioSpecificConfig.
+//! How bitstreams are cut and described: H.264 NAL units in Annex B and with length prefixes, avcC, SPS; AudioSpecificConfig.
+//!
+//! Bytes in, values out; nothing here panics on foreign bytes, and no allocation is larger than the input that was given.
+
+mod asc;
+mod avcc;
+mod bits;
+mod key;
+mod nal;
+mod sps;
+
+pub use self::{
+    asc::AudioConfig,
+    avcc::{AvcConfig, Chroma, avc_config_from_annexb},
+    key::{Key, key_of},
+    nal::{
+        AnnexB, Framing, LengthPrefixed, annexb_to_length_prefixed, annexb_to_length_prefixed_in_place, is_annexb,
+        length_prefixed_to_annexb, nal_type,
+    },
+    sps::Sps,
+};
