@@ -1,0 +1,267 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { BeamlineError } from '../errors.js'
+import type { QueuePolicy } from '../frame-stream.js'
+import { encodeImage } from '../image.js'
+import { VideoFrame } from '../media/video-frame.js'
+import { createOutput, type Output, type OutputReport, type OutputVideoConfig } from '../output.js'
+import { memory, runtime } from '../runtime.js'
+import { type Args, readBitrate, UsageError } from './args.js'
+import { EXIT } from './commands.js'
+import { Bar, say, sayError, size } from './people.js'
+import { openSource, type RecordSource, round } from './record-source.js'
+
+const DEFAULT_FILE = 'beamline-recording.mp4'
+const DEFAULT_SECONDS = 5
+const POLICIES = ['block', 'drop-oldest', 'drop-newest', 'latest']
+
+/** What `--json` prints. */
+export interface RecordReport {
+  file: string
+  poster: string | null
+  frames: number
+  seconds: number
+  fps: number
+  /** Seconds of media per second of time. */
+  speed: number
+  dropped: number
+  copiesPerFrame: number
+  zeroCopyMode: string
+  codec: string
+  encoder: string
+  width: number
+  height: number
+  bytes: number
+  /** Whether Ctrl-C ended it. */
+  interrupted: boolean
+}
+
+interface Settings {
+  source: string | undefined
+  file: string
+  poster: string | null
+  durationUs: number
+  width: number | undefined
+  height: number | undefined
+  frameRate: number | undefined
+  bitrate: number | undefined
+  policy: QueuePolicy | undefined
+  preset: string | undefined
+  fast: boolean
+  json: boolean
+}
+
+function settingsOf(args: Args): Settings {
+  const file = args.text('output') ?? DEFAULT_FILE
+  const side = (n: number) => Number.isInteger(n) && n >= 2 && n <= 16384
+  const policy = args.text('policy')
+  if (policy !== undefined && !POLICIES.includes(policy)) {
+    throw new UsageError(`expected ${POLICIES.join(', ')} for --policy but received '${policy}'`)
+  }
+  const seconds = args.number('duration', 'seconds above 0', (n) => n > 0 && n <= 1e9) ?? DEFAULT_SECONDS
+  return {
+    source: args.positionals[0],
+    file: resolve(file),
+    poster: args.flag('no-poster') ? null : resolve(args.text('poster') ?? `${file.replace(/\.\w+$/, '')}.png`),
+    durationUs: Math.round(seconds * 1e6),
+    width: args.number('width', '2 to 16384 pixels', side),
+    height: args.number('height', '2 to 16384 pixels', side),
+    frameRate: args.number('frame-rate', 'a rate above 0 and up to 1000', (n) => n > 0 && n <= 1000),
+    bitrate: readBitrate(args.text('bitrate')),
+    policy: policy as QueuePolicy | undefined,
+    preset: args.text('preset'),
+    fast: args.flag('fast'),
+    json: args.flag('json'),
+  }
+}
+
+/** What went through. */
+interface Progress {
+  frames: number
+  firstUs: number
+  lastUs: number
+  endUs: number
+  width: number
+  height: number
+  poster: VideoFrame | undefined
+}
+
+/** `beamline record`. */
+export async function record(args: Args): Promise<number> {
+  const settings = settingsOf(args)
+  const interrupt = new AbortController()
+  const onSignal = () => {
+    if (interrupt.signal.aborted) process.exit(130)
+    say('\n  stopping: the file will be complete (Ctrl-C again quits at once)')
+    interrupt.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  try {
+    return await run(settings, interrupt.signal)
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+async function run(settings: Settings, signal: AbortSignal): Promise<number> {
+  let source: RecordSource
+  try {
+    source = await openSource(settings.source, { ...settings, signal })
+  } catch (error) {
+    if (signal.aborted) return EXIT.ok
+    sayError(error)
+    return EXIT.source
+  }
+  say(source.why)
+  let output: Output
+  try {
+    output = await createOutput(settings.file)
+  } catch (error) {
+    await source.close()
+    sayError(error)
+    return EXIT.target
+  }
+  try {
+    return await pump(settings, source, output, signal)
+  } catch (error) {
+    const { playable } = await output.abort().catch(() => ({ playable: false }))
+    sayError(error)
+    if (playable) say(`  what was written before is playable: ${settings.file}`)
+    return isTargetError(error) ? EXIT.target : EXIT.failed
+  } finally {
+    await source.close()
+  }
+}
+
+function isTargetError(error: unknown): boolean {
+  return error instanceof BeamlineError && ['disk-full', 'not-allowed', 'io'].includes(error.reason)
+}
+
+async function pump(settings: Settings, source: RecordSource, output: Output, signal: AbortSignal): Promise<number> {
+  const config: OutputVideoConfig = { codec: 'h264' }
+  if (source.frameRate) config.frameRate = source.frameRate
+  if (settings.bitrate !== undefined) config.bitrate = settings.bitrate
+  if (settings.preset !== undefined) config.preset = settings.preset
+  if (source.scale.width !== undefined) config.width = source.scale.width
+  if (source.scale.height !== undefined) config.height = source.scale.height
+  const track = output.addVideo(config)
+  say(`  ${source.sound(output)}`)
+  const copies = memory.stats().copies
+  const begin = performance.now()
+  const bar = new Bar()
+  const progress: Progress = { frames: 0, firstUs: 0, lastUs: 0, endUs: 0, width: 0, height: 0, poster: undefined }
+  try {
+    for await (const frame of source.frames()) {
+      try {
+        note(progress, frame, settings)
+        await track.write(frame)
+      } finally {
+        frame.close()
+      }
+      bar.show((progress.endUs - progress.firstUs) / settings.durationUs, `${progress.frames} frames`)
+      if (signal.aborted) break
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    bar.end()
+  }
+  if (progress.frames === 0 && signal.aborted) {
+    await output.abort()
+    say('  nothing was recorded')
+    return EXIT.ok
+  }
+  const report = await output.close()
+  const wallSeconds = (performance.now() - begin) / 1000
+  const copied = memory.stats().copies - copies
+  const done = summary(settings, source, output, report, progress, wallSeconds, copied, signal.aborted)
+  done.poster = await poster(settings, progress)
+  tell(settings, done)
+  return EXIT.ok
+}
+
+function note(progress: Progress, frame: VideoFrame, settings: Settings): void {
+  if (progress.frames === 0) progress.firstUs = frame.timestamp
+  progress.frames++
+  progress.lastUs = frame.timestamp
+  progress.endUs = frame.timestamp + (frame.duration ?? 0)
+  progress.width = frame.displayWidth
+  progress.height = frame.displayHeight
+  if (settings.poster === null) return
+  // The first one, and then the one in the middle.
+  const middle = frame.timestamp - progress.firstUs >= settings.durationUs / 2
+  if (progress.frames === 1 || (middle && progress.poster && progress.poster.timestamp === progress.firstUs)) {
+    progress.poster?.close()
+    progress.poster = frame.clone()
+  }
+}
+
+function summary(
+  settings: Settings,
+  source: RecordSource,
+  output: Output,
+  report: OutputReport,
+  progress: Progress,
+  wallSeconds: number,
+  copies: number,
+  interrupted: boolean,
+): RecordReport {
+  const stats = output.stats()
+  const pictures = (progress.endUs - progress.firstUs) / 1e6
+  return {
+    file: settings.file,
+    poster: null,
+    frames: stats.frames,
+    seconds: report.duration / 1e6,
+    fps: pictures > 0 ? Math.round((stats.frames / pictures) * 1000) / 1000 : 0,
+    speed: Math.round((report.duration / 1e6 / wallSeconds) * 100) / 100,
+    dropped: source.dropped(),
+    copiesPerFrame: Math.round((copies / stats.frames) * 1000) / 1000,
+    zeroCopyMode: runtime.zeroCopyMode,
+    codec: stats.codecs[0] ?? '',
+    encoder: stats.encoders[0] ?? '',
+    ...encodedSize(source, progress),
+    bytes: report.bytes,
+    interrupted,
+  }
+}
+
+/** The size that was encoded: as asked for, one side alone keeping the shape; whole pairs of pixels. */
+function encodedSize(source: RecordSource, { width, height }: Progress): { width: number; height: number } {
+  const { width: w, height: h } = source.scale
+  const even = (n: number) => Math.max(2, Math.round(n / 2) * 2)
+  const down = (n: number) => Math.max(2, n - (n % 2))
+  if (w !== undefined && h !== undefined) return { width: down(w), height: down(h) }
+  if (w !== undefined) return { width: down(w), height: even((w * height) / width) }
+  if (h !== undefined) return { width: even((h * width) / height), height: down(h) }
+  return { width: down(width), height: down(height) }
+}
+
+async function poster(settings: Settings, progress: Progress): Promise<string | null> {
+  const frame = progress.poster
+  if (settings.poster === null || !frame) return null
+  try {
+    await writeFile(settings.poster, await encodeImage(frame))
+    return settings.poster
+  } catch (error) {
+    await rm(settings.poster, { force: true })
+    sayError(error)
+    return null
+  } finally {
+    frame.close()
+  }
+}
+
+function tell(settings: Settings, done: RecordReport): void {
+  say(`${done.file}`)
+  say(
+    `  ${done.frames} frames, ${done.seconds.toFixed(2)} s, ${round(done.fps)} fps, ${done.width}×${done.height}, ${done.codec} by ${done.encoder}, ${size(done.bytes)}`,
+  )
+  say(
+    `  speed ${done.speed}×, ${done.dropped} dropped, ${done.copiesPerFrame} copies per frame, zero-copy mode '${done.zeroCopyMode}'`,
+  )
+  if (done.poster) say(`  a picture to look at: ${done.poster}`)
+  process.stdout.write(settings.json ? `${JSON.stringify(done)}\n` : `${done.file}\n`)
+}
