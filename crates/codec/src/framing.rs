@@ -19,3 +19,16 @@ pub use self::{
     },
     sps::Sps,
 };
+
+#[cfg(test)]
+mod tests {
+    /// Bytes from hexadecimal digits.
+    pub(super) fn hex(text: &str) -> Vec<u8> {
+        let digits = |pair: &[u8]| {
+            std::str::from_utf8(pair)
+                .map(|p| u8::from_str_radix(p, 16).unwrap())
+                .unwrap()
+        };
+        text.as_bytes().chunks(2).map(digits).collect()
+    }
+}

@@ -193,3 +193,63 @@ fn extension(bits: &mut Bits<'_>, config: &mut AudioConfig) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: &[u8]) -> (u8, u32, u32, u8) {
+        let config = AudioConfig::parse(bytes).unwrap();
+        (
+            config.object_type,
+            config.sample_rate(),
+            config.channels(),
+            config.signalled_type,
+        )
+    }
+
+    #[test]
+    fn what_ffmpeg_writes_for_stereo_and_surround() {
+        assert_eq!(of(&[0x12, 0x10, 0x56, 0xe5, 0x00]), (2, 44_100, 2, 2));
+        assert_eq!(of(&[0x11, 0xb0, 0x56, 0xe5, 0x00]), (2, 48_000, 6, 2));
+        // Eight channels in a row of its own making: a program config element with a comment.
+        let octagonal = [
+            0x11, 0x80, 0x04, 0xc8, 0x48, 0x00, 0x20, 0x08, 0xc8, 0x20, 0x0d, 0x4c, 0x61, 0x76, 0x63, 0x35, 0x39, 0x2e,
+            0x33, 0x37, 0x2e, 0x31, 0x30, 0x30, 0x56, 0xe5, 0x00,
+        ];
+        assert_eq!(of(&octagonal), (2, 48_000, 8, 2));
+        assert_eq!(AudioConfig::parse(&[0x12, 0x10]).unwrap().frame_length, Some(1024));
+        assert_eq!(AudioConfig::parse(&[0x12, 0x14]).unwrap().frame_length, Some(960));
+    }
+
+    #[test]
+    fn sbr_and_ps_are_read_in_both_ways_of_signalling() {
+        assert_eq!(of(&[0x2b, 0x92, 0x08, 0x00]), (2, 44_100, 2, 5));
+        assert_eq!(of(&[0xeb, 0x8a, 0x08, 0x00]), (2, 44_100, 2, 29));
+        assert_eq!(of(&[0x13, 0x90, 0x56, 0xe5, 0xa0]), (2, 44_100, 2, 2));
+        assert_eq!(of(&[0x13, 0x88, 0x56, 0xe5, 0xa5, 0x48, 0x80]), (2, 44_100, 2, 2));
+        let mono_core = AudioConfig::parse(&[0xeb, 0x8a, 0x08, 0x00]).unwrap();
+        assert_eq!((mono_core.core_channels, mono_core.core_rate), (1, 22_050));
+        assert_eq!(mono_core.codec_string().unwrap().to_string(), "mp4a.40.29");
+    }
+
+    #[test]
+    fn escapes_give_other_types_and_rates() {
+        assert_eq!(of(&[0x17, 0x80, 0x56, 0x22, 0x10]), (2, 44_100, 2, 2));
+        assert_eq!(of(&[0xf9, 0x46, 0x40]), (42, 48_000, 2, 42));
+    }
+
+    #[test]
+    fn what_is_cut_or_reserved_is_refused() {
+        for bad in [
+            &[][..],
+            &[0x12],
+            &[0x16, 0x90],
+            &[0x17, 0x80, 0, 0, 0x10],
+            &[0x12, 0x48],
+            &[0x11, 0x80, 0x04],
+        ] {
+            assert!(AudioConfig::parse(bad).is_err(), "{bad:x?}");
+        }
+    }
+}

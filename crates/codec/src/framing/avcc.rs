@@ -229,3 +229,68 @@ fn put_sets(out: &mut Vec<u8>, sets: &[Vec<u8>], most: usize, mark: u8) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::tests::hex;
+
+    fn annexb() -> Vec<u8> {
+        hex("00000001677a000cb6cd941419f8dc0440000003004000000c83c50a6580000000000168ebe3cb22c0000001068001")
+    }
+
+    #[test]
+    fn the_record_of_annexb_extradata_is_read_back() {
+        let config = avc_config_from_annexb(&annexb()).unwrap();
+        assert_eq!((config.sps.len(), config.pps.len(), config.length_size), (1, 1, 4));
+        let chroma = config.chroma.clone().unwrap();
+        assert_eq!((chroma.format, chroma.luma_bits, chroma.chroma_bits), (2, 10, 10));
+        assert_eq!(config.codec_string().to_string(), "avc1.7a000c");
+        assert_eq!(AvcConfig::parse(&config.build().unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn sets_that_are_repeated_stand_once() {
+        let twice = [annexb(), annexb()].concat();
+        assert_eq!(
+            avc_config_from_annexb(&twice).unwrap(),
+            avc_config_from_annexb(&annexb()).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_record_without_the_chroma_fields_is_read() {
+        let mut bytes = avc_config_from_annexb(&annexb()).unwrap().build().unwrap();
+        bytes.truncate(bytes.len() - 4);
+        assert_eq!(AvcConfig::parse(&bytes).unwrap().chroma, None);
+    }
+
+    #[test]
+    fn every_cut_is_told() {
+        let bytes = avc_config_from_annexb(&annexb()).unwrap().build().unwrap();
+        for len in 0..bytes.len() - 4 {
+            let error = AvcConfig::parse(&bytes[..len]).unwrap_err().to_string();
+            assert!(error.contains("expected"), "{len}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let good = avc_config_from_annexb(&annexb()).unwrap();
+        let change = |change: &dyn Fn(&mut AvcConfig)| {
+            let mut config = good.clone();
+            change(&mut config);
+            config.build().is_err()
+        };
+        assert!(change(&|c| c.length_size = 3));
+        assert!(change(&|c| c.sps.clear()));
+        assert!(change(&|c| c.sps = vec![vec![0x67]; 32]));
+        assert!(change(&|c| c.pps = vec![vec![0x68]; 256]));
+        assert!(change(&|c| c.pps = vec![vec![0; 65_536]]));
+        assert!(change(&|c| c.pps = vec![vec![]]));
+        assert!(change(&|c| c.chroma.as_mut().unwrap().luma_bits = 16));
+        assert!(avc_config_from_annexb(&[0, 0, 1, 0x68, 1]).is_err());
+        assert!(AvcConfig::parse(&[2, 0, 0, 0, 0xff, 0xe0, 0]).is_err());
+        assert!(AvcConfig::parse(&[1, 0, 0, 0, 0xfe, 0xe0, 0]).is_err());
+    }
+}

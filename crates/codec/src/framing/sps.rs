@@ -179,3 +179,88 @@ fn cropped(coded: Size, crop: [u32; 4], chroma_format: u32, fields: u32) -> Opti
     };
     visible.fits(coded).then_some(visible)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::tests::hex;
+
+    /// Size shown, size coded, chroma format, luma bits.
+    fn of(text: &str) -> ((u32, u32), (u32, u32), u8, u8) {
+        let sps = Sps::parse(&hex(text)).unwrap();
+        let (shown, coded) = (sps.visible, sps.coded);
+        (
+            (shown.width, shown.height),
+            (coded.width, coded.height),
+            sps.chroma_format,
+            sps.luma_bits,
+        )
+    }
+
+    #[test]
+    fn sizes_and_formats_are_those_that_x264_was_asked_for() {
+        let odd = "6764000dacd941519e226c0440000003004000000c83c50a6580";
+        assert_eq!(of(odd), ((322, 182), (336, 192), 1, 8));
+        let baseline = "6742c00dd90141fb011000000300100000030320f142a480";
+        assert_eq!(of(baseline), ((320, 240), (320, 240), 1, 8));
+        let ten_bits = "677a000cb6cd941419f8dc0440000003004000000c83c50a6580";
+        assert_eq!(of(ten_bits), ((320, 180), (320, 192), 2, 10));
+        let full_chroma = "67f4000c919b282833f1b808800000030080000019078a14cb";
+        assert_eq!(of(full_chroma), ((320, 180), (320, 192), 3, 8));
+        let gray = "6764000cf36505067e37016c800000030080000019078a14cb";
+        assert_eq!(of(gray), ((320, 180), (320, 192), 0, 8));
+        let sps = Sps::parse(&hex(baseline)).unwrap();
+        assert_eq!(
+            (sps.profile, sps.constraints, sps.level, sps.frames_only),
+            (66, 0xc0, 13, true)
+        );
+    }
+
+    #[test]
+    fn scaling_lists_are_passed_over() {
+        // High, id 0, 4:2:0, 8 bits, matrices: list 0 says "default" (next scale 0), list 1 runs to its end by deltas of 0.
+        let code = [
+            "1",
+            "010",
+            "1",
+            "1",
+            "0",
+            "1",
+            "1",
+            "000010001",
+            "1",
+            &"1".repeat(16),
+            "000000",
+        ]
+        .concat();
+        let rest = ["1", "1", "1", "1", "0", "000010100", "0001100", "1", "1", "0", "0", "1"].concat();
+        let text = [&code[..], &rest].concat();
+        let bits = text
+            .as_bytes()
+            .chunks(8)
+            .map(|c| c.iter().fold(0, |b, d| b << 1 | (d - b'0')) << (8 - c.len()));
+        let sps = Sps::parse(&[0x67, 100, 0, 31].into_iter().chain(bits).collect::<Vec<_>>()).unwrap();
+        assert_eq!(
+            (sps.coded, sps.visible),
+            (Size::new(320, 192), Rect::all(Size::new(320, 192)))
+        );
+    }
+
+    #[test]
+    fn every_cut_is_refused_before_the_crop_and_nothing_panics() {
+        let whole = hex("6764000dacd941519e226c0440000003004000000c83c50a6580");
+        for len in 0..9 {
+            assert!(Sps::parse(&whole[..len]).is_err(), "{len}");
+        }
+        for byte in 1..whole.len() {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[byte] ^= 1 << bit;
+                if let Ok(sps) = Sps::parse(&flipped) {
+                    assert!(sps.visible.fits(sps.coded) && sps.coded.width <= MAX_DIMENSION);
+                }
+            }
+        }
+        assert!(Sps::parse(&[0x68, 1]).unwrap_err().to_string().contains("type 7"));
+    }
+}
