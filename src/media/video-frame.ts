@@ -1,7 +1,7 @@
 import { argumentError, BeamlineError, show } from '../errors.js'
 import { type Engine, engine, unwrap } from '../native/engine.js'
 import { formatIndex, formatRow } from '../native/formats.js'
-import { type OpenViews, openViews } from '../native/zero-copy.js'
+import { type OpenViews, openViews, zeroCopyMode } from '../native/zero-copy.js'
 import { codesOf, type VideoColorSpace } from './color-space.js'
 import { copyFrame, copySpec } from './copy.js'
 import { batchOf, type BatchToken, placeInDevelopment } from './frame-registry.js'
@@ -47,6 +47,8 @@ export class VideoFrame {
   #batch: BatchToken | undefined
   #views: OpenViews | undefined = undefined
   #planes: readonly FramePlane[] | undefined = undefined
+  /** Whether what is written into `planes` must be brought back into the slot: the way `copy`, after `writable()`. */
+  #bringBack = false
 
   /**
    * A frame from bytes, which are copied into a slot of shared memory, or another frame over the memory of an existing one.
@@ -174,7 +176,15 @@ export class VideoFrame {
 
   #alive(): number {
     if (!this.#id) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
+    if (this.#bringBack && this.#views) this.#writeBack(this.#views.views[0])
     return this.#id
+  }
+
+  #writeBack(view: OpenViews['views'][number] | undefined): void {
+    const [, bytes = 0] = this.#layout.buffers[0] ?? []
+    if (!view) return
+    this.#id = engine().native.writeBack(this.#id, new Uint8Array(view.buffer, view.offset, bytes))
+    this.#batch = batchOf([this.#id], placeInDevelopment())
   }
 
   /** Bytes that {@link copyTo} with the same options writes. */
@@ -207,7 +217,16 @@ export class VideoFrame {
     const [next, layout] = unwrap(native.writable(id)) as [number, number]
     this.#id = 0
     this.#batch = undefined
-    return new VideoFrame(ADOPT, next, layout, this.#timestamp, this.#duration, batchOf([next], placeInDevelopment()))
+    const frame = new VideoFrame(
+      ADOPT,
+      next,
+      layout,
+      this.#timestamp,
+      this.#duration,
+      batchOf([next], placeInDevelopment()),
+    )
+    frame.#bringBack = zeroCopyMode() === 'copy'
+    return frame
   }
 
   #detach(native: Engine['native']): void {
@@ -271,7 +290,7 @@ export class VideoFrame {
   /** @internal The native number; 0 when closed. */
   static numberOf(frame: VideoFrame): number {
     if (!(frame instanceof VideoFrame)) throw argumentError('frame', 'a VideoFrame', frame)
-    return frame.#id
+    return frame.#id === 0 ? 0 : frame.#alive()
   }
 
   /** @internal A frame that the native side has handed over. */

@@ -22,6 +22,11 @@ export declare class NativeRuntime {
   mapSlot(id: number, index: number, memory: unknown): boolean
   /** Way `copy`: the bytes of buffer `index`, copied. */
   copied(id: number, index: number): Uint8Array | null
+  /**
+   * Way `copy`: puts the bytes of a frame that JavaScript has written back into its slot: gives its number from now on. A
+   * frame that somebody else holds too stays as it was.
+   */
+  writeBack(id: number, bytes: Uint8Array): number
   /** Detaches an ArrayBuffer that `view` gave. */
   closeView(view: unknown): boolean
   /** Lets go of a frame whose views are detached. */

@@ -17,7 +17,7 @@ export interface FormatRow {
 /** What the native side says of itself. */
 export interface NativeInfo {
   version: string
-  ffmpeg: { version: string; license: string; configuration: string; libraries: Record<string, string> }
+  ffmpeg: { version: string; license: string; configuration: string }
   h264Encoder: string | null
   containers: string[]
   pixelFormats: FormatRow[]

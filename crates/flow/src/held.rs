@@ -91,18 +91,26 @@ impl Held {
         }
     }
 
+    /// The same frame after `write` was given its memory, when nobody else holds it.
+    ///
+    /// # Errors
+    /// The frame, unwritten, when somebody else does.
+    pub fn write_with(self, write: impl FnOnce(&mut beamline_media::FrameMut)) -> Result<Self, Self> {
+        let Held { frame, credit } = self;
+        match frame.try_into_mut() {
+            Ok(mut alone) => {
+                write(&mut alone);
+                Ok(Held { frame: alone.freeze(), credit })
+            }
+            Err(frame) => Err(Held { frame, credit }),
+        }
+    }
+
     /// The same frame for writing, when nobody else holds its memory: one atomic step.
     ///
     /// # Errors
     /// The frame, unchanged, when somebody else does: then copy it.
     pub fn try_unshare(self) -> Result<Self, Self> {
-        let Held { frame, credit } = self;
-        match frame.try_into_mut() {
-            Ok(alone) => Ok(Held {
-                frame: alone.freeze(),
-                credit,
-            }),
-            Err(frame) => Err(Held { frame, credit }),
-        }
+        self.write_with(|_| ())
     }
 }

@@ -410,6 +410,27 @@ impl NativeRuntime {
         Some(Uint8Array::new(lease.bytes()[offset..offset + len].to_vec()))
     }
 
+    /// Way `copy`: puts the bytes of a frame that JavaScript has written back into its slot: gives its number from now on. A
+    /// frame that somebody else holds too stays as it was.
+    #[napi]
+    pub fn write_back(&self, id: f64, bytes: Uint8Array) -> f64 {
+        let Some(FrameEntry { held, views }) = self.frames.borrow_mut().remove(id) else { return 0.0 };
+        let layout = LayoutKey::of(&held.frame);
+        let fits = layout.buffers.len() == 1 && layout.buffers[0][1] == bytes.len();
+        let written = if fits {
+            held.write_with(|frame| {
+                for (i, [_, offset, _, len]) in layout.planes.iter().enumerate() {
+                    frame.plane_mut(i).0.copy_from_slice(&bytes[*offset..offset + len]);
+                }
+            })
+        } else {
+            Err(held)
+        };
+        self.count_copy();
+        let (Ok(held) | Err(held)) = written;
+        self.frames.borrow_mut().insert(FrameEntry { held, views })
+    }
+
     /// Detaches an ArrayBuffer that `view` gave.
     #[napi]
     pub fn close_view(&self, env: Env, view: Unknown<'_>) -> bool {

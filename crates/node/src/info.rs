@@ -31,7 +31,7 @@ impl NativeRuntime {
             .collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "ffmpeg": { "version": ffmpeg.version, "license": ffmpeg.license, "configuration": ffmpeg.configuration, "libraries": ffmpeg.libraries },
+            "ffmpeg": { "version": ffmpeg.version, "license": ffmpeg.licence, "configuration": ffmpeg.configuration },
             "h264Encoder": self.runtime.codecs.encoder_name(EncodedKind::H264),
             "containers": CONTAINERS.iter().map(|c| c.slug).collect::<Vec<_>>(),
             "pixelFormats": formats,
