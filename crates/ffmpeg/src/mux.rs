@@ -1,0 +1,429 @@
+//! Muxers: packets in, a file out.
+//!
+//! Fragmented: `movflags=frag_custom+delay_moov+default_base_moof`. We cut ourselves, before every key picture; FFmpeg's
+//! `frag_keyframe` together with `frag_duration` would also cut one packet before a key picture whenever a packet of sound passes
+//! the second first. Long stretches without a key picture, and sound alone, are cut by time. `delay_moov` writes the index once the
+//! first packets are known, so that edit lists can keep encoder delay and priming.
+//!
+//! Plain: see `target.rs`.
+
+use crate::{
+    avio::{Avio, Sink},
+    cut::Cutter,
+    error, front, log, raii, sys as ff,
+    target::{BoxWatch, Out, Spool},
+    tracks,
+};
+use beamline_container::{Error, MuxTrack, Muxer, MuxerConfig, TrackKind};
+use beamline_io::{ByteSink, Cancel};
+use beamline_media::{Packet, Rational};
+use std::{ffi::c_int, ptr::NonNull};
+
+/// Unit of edit lists: finer than a sample of 48 kHz, so that first picture and first sound keep their place.
+const MOVIE_TIMESCALE: &str = "90000";
+/// Unit of pictures without a rate.
+const VIDEO_TIMESCALE: u32 = 90_000;
+/// The least unit of pictures with a rate.
+const LEAST_TIMESCALE: u32 = 10_000;
+
+/// One file being written.
+pub(crate) struct Output {
+    format: Format,
+    config: MuxerConfig,
+    packet: raii::Packet,
+    tracks: Vec<Track>,
+    cutter: Cutter,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Adding,
+    Writing,
+    Failed,
+    Done,
+}
+
+/// What is remembered of a track.
+#[derive(Debug)]
+struct Track {
+    base: ff::AVRational,
+    video: bool,
+    /// Length of a packet that does not say its own, in µs.
+    usual_us: Option<i64>,
+    /// Decoding time of the last packet, in µs and in the track's unit.
+    last_us: Option<i64>,
+    last: Option<i64>,
+}
+
+/// An AVFormatContext and where it writes; the context goes first.
+struct Format {
+    ctx: NonNull<ff::AVFormatContext>,
+    io: Avio<Sink<Out>>,
+}
+
+// SAFETY: as for the demuxer's.
+unsafe impl Send for Format {}
+
+impl Drop for Format {
+    fn drop(&mut self) {
+        // SAFETY: ours and not used after this; a custom AVIOContext is left alone and freed with `io`.
+        unsafe {
+            self.ctx.as_mut().pb = std::ptr::null_mut();
+            ff::avformat_free_context(self.ctx.as_ptr());
+        }
+    }
+}
+
+impl Output {
+    pub(crate) fn create(sink: Box<dyn ByteSink>, config: &MuxerConfig, cancel: &Cancel) -> Result<Self, Error> {
+        log::install();
+        let container = config.container;
+        if config.fragmented && !container.fragments {
+            return Err(Error::NotSupported {
+                what: format!("{} in fragments", container.slug),
+                why: "this container has no fragments".into(),
+            });
+        }
+        let spool = if config.fragmented {
+            None
+        } else {
+            Some(Spool::new(sink.name())?)
+        };
+        let out = Out {
+            sink,
+            cancel: cancel.clone(),
+            spool,
+            written: 0,
+            boxes: BoxWatch::default(),
+        };
+        let io = Avio::writer(out, !config.fragmented).ok_or_else(|| error::container_memory("create"))?;
+        let name = ff::c_string(container.ffmpeg_muxer);
+        let mut ctx = std::ptr::null_mut();
+        // SAFETY: the context is made here; the name is NUL-terminated.
+        let code = unsafe {
+            ff::avformat_alloc_output_context2(&raw mut ctx, std::ptr::null(), name.as_ptr(), std::ptr::null())
+        };
+        let Some(ctx) = NonNull::new(ctx).filter(|_| code >= 0) else {
+            return Err(error::container(container.slug, "create a file", code));
+        };
+        let mut format = Format { ctx, io };
+        // SAFETY: context and AVIO are ours and valid; the AVIO outlives the context.
+        unsafe {
+            format.ctx.as_mut().pb = format.io.ptr();
+            format.ctx.as_mut().flags |= ff::AVFMT_FLAG_CUSTOM_IO as c_int;
+        }
+        Ok(Output {
+            format,
+            config: *config,
+            packet: raii::Packet::new().map_err(|_| error::container_memory("create"))?,
+            tracks: Vec::new(),
+            cutter: Cutter::default(),
+            state: State::Adding,
+        })
+    }
+
+    fn out(&mut self) -> &mut Out {
+        &mut self.format.io.state().target
+    }
+
+    fn expect(&self, state: State, call: &str) -> Result<(), Error> {
+        if self.state == state {
+            return Ok(());
+        }
+        let now = match self.state {
+            State::Adding => "one that was not started",
+            State::Writing => "one that was started",
+            State::Failed => "one that failed before",
+            State::Done => "one that is closed",
+        };
+        Err(Error::Config {
+            expected: format!("a muxer that is ready for '{call}'"),
+            got: now.into(),
+        })
+    }
+
+    /// Result of a call of FFmpeg's; what the sink said counts more.
+    fn check(&mut self, code: c_int, action: &'static str) -> Result<(), Error> {
+        if let Some(failure) = self.format.io.take_failure() {
+            self.state = State::Failed;
+            return Err(failure.into());
+        }
+        if code < 0 {
+            self.state = State::Failed;
+            return Err(error::container(self.config.container.slug, action, code));
+        }
+        Ok(())
+    }
+
+    /// Ends the present fragment. With `delay_moov` the first call writes the index alone.
+    fn cut(&mut self) -> Result<(), Error> {
+        let calls = if self.cutter.cut() { 2 } else { 1 };
+        for _ in 0..calls {
+            // SAFETY: the header was written; null asks for a flush.
+            let code = unsafe { ff::av_write_frame(self.format.ctx.as_ptr(), std::ptr::null_mut()) };
+            self.check(code, "write a fragment")?;
+        }
+        self.flush_io("write a fragment")
+    }
+
+    fn flush_io(&mut self, action: &'static str) -> Result<(), Error> {
+        // SAFETY: the AVIO is ours.
+        unsafe { ff::avio_flush(self.format.io.ptr()) };
+        self.check(0, action)
+    }
+
+    /// The packet for FFmpeg; its times in the track's unit, decoding time rising.
+    fn fill(&mut self, packet: &Packet) -> Result<(), Error> {
+        let config = |expected: &str, got: String| Error::Config {
+            expected: expected.into(),
+            got,
+        };
+        let count = self.tracks.len();
+        let Some(track) = self.tracks.get_mut(packet.track) else {
+            return Err(config(&format!("a track below {count}"), packet.track.to_string()));
+        };
+        let Some(shown) = packet.timestamp_us.or(packet.decode_us) else {
+            return Err(config("a packet with a timestamp", "one without".into()));
+        };
+        let decoded = packet.decode_us.unwrap_or(shown);
+        if let Some(last) = track.last_us.filter(|last| decoded < *last) {
+            return Err(config(
+                &format!("a packet that is decoded at {last} µs or later"),
+                format!("one at {decoded} µs"),
+            ));
+        }
+        let length = packet
+            .duration_us
+            .or(track.usual_us)
+            .unwrap_or_else(|| decoded - track.last_us.unwrap_or(decoded));
+        let mut dts = tracks::from_us(decoded, track.base);
+        if let Some(last) = track.last {
+            dts = dts.max(last + 1);
+        }
+        let code = self.packet.fill(&packet.data);
+        if code < 0 {
+            return Err(error::container(self.config.container.slug, "take a packet", code));
+        }
+        // SAFETY: the packet is ours and was just filled.
+        unsafe {
+            let raw = &mut *self.packet.ptr();
+            raw.stream_index = packet.track as c_int;
+            raw.dts = dts;
+            raw.pts = tracks::from_us(shown, track.base).max(dts);
+            // From end to end, so that rounding does not add up.
+            raw.duration =
+                (tracks::from_us(shown.saturating_add(length), track.base) - tracks::from_us(shown, track.base)).max(0);
+            if packet.key {
+                raw.flags |= ff::KEY;
+            }
+            if packet.discard {
+                raw.flags |= ff::DISCARD;
+            }
+            put_trim(raw, packet.trim);
+        }
+        track.last_us = Some(decoded);
+        track.last = Some(dts);
+        Ok(())
+    }
+
+    fn write_index_and_end(&mut self) -> Result<(), Error> {
+        if self.config.fragmented && self.cutter.pending() {
+            self.cut()?;
+        }
+        // SAFETY: the header was written, the trailer not yet.
+        let code = unsafe { ff::av_write_trailer(self.format.ctx.as_ptr()) };
+        self.check(code, "complete the file")?;
+        self.flush_io("complete the file")?;
+        let out = self.out();
+        if let Some(spool) = out.spool.take() {
+            let len = crate::avio::Target::len(&spool);
+            front::write(out, spool, len)?;
+        }
+        let cancel = out.cancel.clone();
+        out.sink.finish(&cancel)?;
+        Ok(())
+    }
+}
+
+/// Samples to skip, as side data.
+///
+/// # Safety
+/// `packet` is valid and nobody else's.
+unsafe fn put_trim(packet: *mut ff::AVPacket, trim: (u32, u32)) {
+    if trim == (0, 0) {
+        return;
+    }
+    let mut bytes = [0; 10];
+    bytes[..4].copy_from_slice(&trim.0.to_le_bytes());
+    bytes[4..8].copy_from_slice(&trim.1.to_le_bytes());
+    // SAFETY: the caller's promise; the new side data has as many bytes as asked for. Without memory it is left out: nothing that a
+    // file's playability hangs on.
+    unsafe {
+        let data = ff::av_packet_new_side_data(packet, ff::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES, bytes.len());
+        if !data.is_null() {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+        }
+    }
+}
+
+/// The unit of a track's times.
+fn time_base(track: &MuxTrack) -> Rational {
+    if let Some(base) = track.time_base {
+        return base;
+    }
+    let den = match &track.info.kind {
+        TrackKind::Audio(audio) => audio.sample_rate,
+        TrackKind::Video(video) => match video.frame_rate {
+            Some(rate) => {
+                let times = LEAST_TIMESCALE.div_ceil(rate.num.max(1)).next_power_of_two();
+                rate.num.saturating_mul(times)
+            }
+            None => VIDEO_TIMESCALE,
+        },
+        TrackKind::Other => VIDEO_TIMESCALE,
+    };
+    Rational {
+        num: 1,
+        den: den.max(1),
+    }
+}
+
+/// Length of a packet that does not say its own, in µs.
+fn usual_us(track: &MuxTrack) -> Option<i64> {
+    match &track.info.kind {
+        TrackKind::Video(video) => video.frame_rate.map(|rate| rate.nth_us(1)),
+        TrackKind::Audio(audio) => {
+            let samples = i64::from(audio.frame_size?);
+            Some(samples * 1_000_000 / i64::from(audio.sample_rate.max(1)))
+        }
+        TrackKind::Other => None,
+    }
+}
+
+impl Muxer for Output {
+    fn add_track(&mut self, track: &MuxTrack) -> Result<usize, Error> {
+        self.expect(State::Adding, "add_track")?;
+        let (container, kind) = (self.config.container, track.info.encoded);
+        if !container.codecs.contains(&kind.0) {
+            return Err(Error::NotSupported {
+                what: format!("{} in {}", kind.0, container.slug),
+                why: format!("it holds {}", container.codecs.join(", ")),
+            });
+        }
+        let base = time_base(track);
+        let base = ff::AVRational {
+            num: c_int::try_from(base.num).unwrap_or(1),
+            den: c_int::try_from(base.den).unwrap_or(c_int::MAX),
+        };
+        // SAFETY: the context is ours and not started; the new stream is ours to fill.
+        unsafe {
+            let stream = ff::avformat_new_stream(self.format.ctx.as_ptr(), std::ptr::null());
+            if stream.is_null() {
+                return Err(error::container_memory("add a track"));
+            }
+            (*stream).time_base = base;
+            tracks::write(stream, &track.info)?;
+            if let Some(language) = &track.info.language {
+                let value = ff::c_string(language);
+                ff::av_dict_set(&raw mut (*stream).metadata, c"language".as_ptr(), value.as_ptr(), 0);
+            }
+        }
+        self.tracks.push(Track {
+            base,
+            video: track.info.video().is_some(),
+            usual_us: usual_us(track),
+            last_us: None,
+            last: None,
+        });
+        Ok(self.tracks.len() - 1)
+    }
+
+    fn start(&mut self) -> Result<(), Error> {
+        self.expect(State::Adding, "start")?;
+        if self.tracks.is_empty() {
+            return Err(Error::Config {
+                expected: "at least one track".into(),
+                got: "none".into(),
+            });
+        }
+        let mut options = raii::Dict::new()
+            .with("use_editlist", "1")
+            .with("avoid_negative_ts", "disabled")
+            .with("movie_timescale", MOVIE_TIMESCALE);
+        if self.config.fragmented {
+            options.set("movflags", "frag_custom+delay_moov+default_base_moof");
+        }
+        // SAFETY: the context has its tracks and its AVIO.
+        let code = unsafe { ff::avformat_write_header(self.format.ctx.as_ptr(), &raw mut options.0) };
+        self.check(code, "write the header")?;
+        if let Some(left) = options.first_key() {
+            self.state = State::Failed;
+            return Err(Error::Library {
+                library: "FFmpeg".into(),
+                action: "write the header",
+                detail: format!("the option '{left}' is not known"),
+            });
+        }
+        let videos: Vec<bool> = self.tracks.iter().map(|track| track.video).collect();
+        self.cutter = Cutter::new(&videos);
+        let tool = ff::c_string(concat!("Beamline ", env!("CARGO_PKG_VERSION")));
+        // SAFETY: the context is started; it has a stream for every track. The header sets its own name as the tool's, so ours comes
+        // after it; both forms write their index later.
+        unsafe {
+            let ctx = self.format.ctx.as_mut();
+            ff::av_dict_set(&raw mut ctx.metadata, c"encoder".as_ptr(), tool.as_ptr(), 0);
+            for (i, track) in self.tracks.iter_mut().enumerate() {
+                track.base = (**ctx.streams.add(i)).time_base;
+            }
+        }
+        self.state = State::Writing;
+        Ok(())
+    }
+
+    fn write(&mut self, packet: &Packet) -> Result<(), Error> {
+        self.expect(State::Writing, "write")?;
+        self.fill(packet)?;
+        let at = packet.decode_us.or(packet.timestamp_us).unwrap_or(0);
+        if self.config.fragmented && self.cutter.before(packet.track, at, packet.key) {
+            self.cut()?;
+        }
+        self.cutter.took(packet.track, at);
+        // SAFETY: the header was written; the packet is ours and refers to one of the streams.
+        let code = unsafe { ff::av_write_frame(self.format.ctx.as_ptr(), self.packet.ptr()) };
+        self.packet.unref();
+        self.check(code, "write a packet")
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.expect(State::Writing, "finish")?;
+        let result = self.write_index_and_end();
+        self.state = if result.is_ok() { State::Done } else { State::Failed };
+        result
+    }
+
+    fn abort(&mut self) -> Result<bool, Error> {
+        if self.state == State::Done {
+            return Ok(true);
+        }
+        self.state = State::Done;
+        let out = self.out();
+        if out.spool.take().is_none() && out.boxes.fragments > 0 {
+            // The wish to stop must not keep what is there from being closed.
+            out.sink.finish(&Cancel::new())?;
+            return Ok(true);
+        }
+        out.sink.discard()?;
+        Ok(false)
+    }
+
+    fn bytes_written(&self) -> u64 {
+        // SAFETY: the state is ours and no callback runs outside a call that needs `&mut self`.
+        unsafe { (*self.format.io.state_ptr()).target.written }
+    }
+
+    fn fragments(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (*self.format.io.state_ptr()).target.boxes.fragments }
+    }
+}
