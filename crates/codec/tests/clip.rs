@@ -8,7 +8,8 @@ use std::path::Path;
 
 /// The bytes of the clip.
 fn clip() -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media/big-buck-bunny-720p.mp4")).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/media/big-buck-bunny-720p.mp4"))
+        .expect("the clip lies in examples/media")
 }
 
 /// The content of the only box of that type.
@@ -17,7 +18,7 @@ fn content<'a>(file: &'a [u8], kind: &[u8]) -> &'a [u8] {
         .windows(4)
         .position(|w| w == kind)
         .expect("the clip has such a box");
-    let len = u32::from_be_bytes(file[at - 4..at].try_into().unwrap()) as usize;
+    let len = u32::from_be_bytes(file[at - 4..at].try_into().expect("four bytes")) as usize;
     &file[at + 4..at - 4 + len]
 }
 
