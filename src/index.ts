@@ -51,6 +51,7 @@ export type {
 export { type AllowSharedBufferSource, VideoFrame, type VideoFrameToken } from './media/video-frame.js'
 export type { ZeroCopyMode } from './native/zero-copy.js'
 export {
+  type CopyOptions,
   createOutput,
   type CreateOutputOptions,
   Output,

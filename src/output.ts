@@ -1,12 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { argumentError, BeamlineError } from './errors.js'
-import {
-  type AudioTrackDecoderConfig,
-  type ChunksOptions,
-  Input,
-  type Track,
-  type VideoTrackDecoderConfig,
-} from './input.js'
+import { type AudioTrackDecoderConfig, Input, type Track, type VideoTrackDecoderConfig } from './input.js'
 import { type EncodedAudioChunk, type EncodedVideoChunk, packetOf } from './media/chunks.js'
 import { VideoFrame } from './media/video-frame.js'
 import { engine, type SinkHandler, unwrap } from './native/engine.js'
@@ -99,6 +93,16 @@ interface NativeReport {
   durationUs: number
   complete: boolean
   playable: boolean
+}
+
+/** Which part of a track is copied. */
+export interface CopyOptions {
+  /** Begins with the last key chunk at or before this time, in µs. Default: the beginning. */
+  from?: number
+  /** Ends before the first chunk that is decoded at or after this time, in µs. Default: the end. */
+  to?: number
+  /** Ends where the last of the tracks that are written ends, when that comes first. Default: false. */
+  shortest?: boolean
 }
 
 /** Options of a write. */
@@ -301,8 +305,8 @@ export class Output implements AsyncDisposable {
   }
 
   /** Copies a track of an input as it is, by a thread of its own, at the pace of the other tracks. `close()` waits for its end. */
-  copy(track: Track, options: Omit<ChunksOptions, 'signal'> = {}): void {
-    const json = JSON.stringify({ from: options.from, to: options.to })
+  copy(track: Track, options: CopyOptions = {}): void {
+    const json = JSON.stringify({ from: options.from, to: options.to, shortest: options.shortest })
     unwrap(engine().native.copyTrack(this.#id, Input.numberOf(track.input), track.index, json))
   }
 

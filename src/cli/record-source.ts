@@ -144,7 +144,8 @@ function filed(input: Input, what: string, wanted: Wanted): RecordSource {
     sound(output) {
       if (!audio) return 'no sound: the file has none'
       if (!/^(mp4a|mp3)/.test(audio.codec)) return `no sound: ${audio.codec} cannot be put into this file as it is`
-      output.copy(audio, { to: start + durationUs })
+      // An interrupted recording ends its sound with its pictures.
+      output.copy(audio, { to: start + durationUs, shortest: true })
       return `sound copied as it is (${audio.codec}, ${audio.sampleRate} Hz, ${audio.numberOfChannels} channels)`
     },
     dropped: () => stream.stats().dropped,

@@ -100,7 +100,10 @@ impl Held {
         match frame.try_into_mut() {
             Ok(mut alone) => {
                 write(&mut alone);
-                Ok(Held { frame: alone.freeze(), credit })
+                Ok(Held {
+                    frame: alone.freeze(),
+                    credit,
+                })
             }
             Err(frame) => Err(Held { frame, credit }),
         }

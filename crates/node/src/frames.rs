@@ -414,7 +414,9 @@ impl NativeRuntime {
     /// frame that somebody else holds too stays as it was.
     #[napi]
     pub fn write_back(&self, id: f64, bytes: Uint8Array) -> f64 {
-        let Some(FrameEntry { held, views }) = self.frames.borrow_mut().remove(id) else { return 0.0 };
+        let Some(FrameEntry { held, views }) = self.frames.borrow_mut().remove(id) else {
+            return 0.0;
+        };
         let layout = LayoutKey::of(&held.frame);
         let fits = layout.buffers.len() == 1 && layout.buffers[0][1] == bytes.len();
         let written = if fits {

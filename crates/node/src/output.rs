@@ -72,6 +72,7 @@ struct PacketsSpec {
 struct CopySpec {
     from: Option<i64>,
     to: Option<i64>,
+    shortest: Option<bool>,
 }
 
 impl PacketsSpec {
@@ -241,7 +242,9 @@ impl NativeRuntime {
                 .get(input)
                 .cloned()
                 .ok_or_else(|| BindingError::closed("the input"))?;
-            self.with_output(output, |o| o.copy(&input, track as usize, &options))?;
+            self.with_output(output, |o| {
+                o.copy(&input, track as usize, &options, spec.shortest == Some(true))
+            })?;
             Ok(true)
         })())
     }

@@ -30,6 +30,8 @@ pub(super) struct Track {
     pub(super) items: Receiver<Item>,
     /// Fed by a thread that may wait (`copy`), not by JavaScript.
     pub(super) pulled: bool,
+    /// Ends where the last of the other tracks ends, at the latest.
+    pub(super) shortest: bool,
     format: Option<Box<MuxTrack>>,
     /// Number in the muxer, once it has begun.
     number: Option<usize>,
@@ -39,10 +41,11 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) fn new(items: Receiver<Item>, pulled: bool) -> Self {
+    pub(super) fn new(items: Receiver<Item>, pulled: bool, shortest: bool) -> Self {
         Track {
             items,
             pulled,
+            shortest,
             format: None,
             number: None,
             pending: VecDeque::new(),
@@ -72,6 +75,23 @@ impl Track {
             any = true;
         }
         Ok(any)
+    }
+
+    /// Ends it at `end_us`: what begins later is not written.
+    fn cut_at(&mut self, end_us: i64) {
+        let keep = self
+            .pending
+            .iter()
+            .take_while(|p| decode_time(p).is_none_or(|t| t < end_us))
+            .count();
+        if keep < self.pending.len() {
+            self.pending.truncate(keep);
+            self.ended = true;
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.ended && self.pending.is_empty()
     }
 
     fn dry(&self) -> bool {
@@ -112,6 +132,8 @@ pub(super) struct Mux {
     /// Taken off all times, so that the file begins at 0.
     base_us: i64,
     end_us: i64,
+    /// The same over the tracks that others follow.
+    lead_end_us: i64,
 }
 
 impl Mux {
@@ -122,6 +144,7 @@ impl Mux {
             shared,
             base_us: 0,
             end_us: 0,
+            lead_end_us: 0,
         }
     }
 
@@ -157,6 +180,9 @@ impl Mux {
             packet.decode_us = packet.decode_us.map(|t| t - self.base_us);
             let end = packet.timestamp_us.unwrap_or(0) + packet.duration_us.unwrap_or(0);
             self.end_us = self.end_us.max(end);
+            if !track.shortest {
+                self.lead_end_us = self.lead_end_us.max(end);
+            }
             self.muxer.write(&packet)?;
             self.shared.note(self.muxer.bytes_written(), self.muxer.fragments());
         }
@@ -191,10 +217,22 @@ impl Mux {
     /// The track whose packet comes next; `None` when all have ended.
     fn next(&mut self) -> Result<Option<usize>, Error> {
         self.wait_until(|tracks| !tracks.iter().any(Track::dry) || tracks.iter().any(Track::pressing))?;
+        self.cut_short();
         let waiting = self.tracks.iter().enumerate().filter(|(_, t)| !t.pending.is_empty());
         Ok(waiting
             .min_by_key(|(_, t)| t.pending.front().and_then(decode_time).unwrap_or(i64::MIN))
             .map(|(i, _)| i))
+    }
+
+    /// Tracks that follow the others end with the last of them.
+    fn cut_short(&mut self) {
+        if !self.tracks.iter().any(|t| !t.shortest) || self.tracks.iter().any(|t| !t.shortest && !t.over()) {
+            return;
+        }
+        let end_us = self.lead_end_us + self.base_us;
+        for track in self.tracks.iter_mut().filter(|t| t.shortest) {
+            track.cut_at(end_us);
+        }
     }
 
     fn wait_until(&mut self, enough: impl Fn(&[Track]) -> bool) -> Result<(), Error> {

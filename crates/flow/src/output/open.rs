@@ -217,7 +217,7 @@ impl Output {
         let jobs = Arc::new(jobs);
         let ender = Arc::clone(&jobs);
         self.add_track(
-            Track::new(items, false),
+            Track::new(items, false, false),
             Box::new(move || ender.end(Ok(()))),
             Some(Arc::clone(&counters)),
         )?;
@@ -242,10 +242,10 @@ impl Output {
     /// # Errors
     /// [`Error::State`] after the first write.
     pub fn add_packets(&self, track: MuxTrack) -> Result<TrackWriter, Error> {
-        Ok(self.writer(Lane::Packets(self.packet_lane(track, false)?)))
+        Ok(self.writer(Lane::Packets(self.packet_lane(track, false, false)?)))
     }
 
-    fn packet_lane(&self, track: MuxTrack, pulled: bool) -> Result<Arc<Sender<Item>>, Error> {
+    fn packet_lane(&self, track: MuxTrack, pulled: bool, shortest: bool) -> Result<Arc<Sender<Item>>, Error> {
         let (sender, items) = channel(PACKET_QUEUE, Policy::Block);
         // The queue is new and empty: the format fits.
         let _ = sender.try_push(Item::Format(Box::new(track)));
@@ -257,15 +257,16 @@ impl Output {
         } else {
             Box::new(move || ender.end(Ok(())))
         };
-        self.add_track(Track::new(items, pulled), end, None)?;
+        self.add_track(Track::new(items, pulled, shortest), end, None)?;
         Ok(sender)
     }
 
-    /// Copies a track of `input` as it is, on a thread of its own, at the speed at which the other tracks are written.
+    /// Copies a track of `input` as it is, on a thread of its own, at the speed at which the other tracks are written. With `shortest` it
+    /// ends where the last of the tracks that are written ends.
     ///
     /// # Errors
     /// As [`Input::packets`] and [`Output::add_packets`].
-    pub fn copy(&self, input: &Input, track: usize, options: &PacketsOptions) -> Result<(), Error> {
+    pub fn copy(&self, input: &Input, track: usize, options: &PacketsOptions, shortest: bool) -> Result<(), Error> {
         let packets = input.packets(track, options)?;
         let info = input.tracks()[track].clone();
         let time_base = Some(info.time_base);
@@ -275,6 +276,7 @@ impl Output {
                 time_base,
             },
             true,
+            shortest,
         )?;
         let cancel = self.shared.cancel.clone();
         self.threads.spawn("bl-copy", move || {
