@@ -6,6 +6,7 @@
 
 mod fragment;
 mod header;
+mod judge;
 mod movie;
 mod parse;
 mod sample_table;

@@ -248,6 +248,6 @@ fn fragments_are_held_against_the_length_that_the_index_announces() {
 #[test]
 fn an_index_for_fragments_alone_is_not_the_whole_file() {
     assert!(missing(&[ftyp(), fragments_index(0)].concat()).contains("without any"));
-    assert_eq!(found(&fragment(35)).complete, false);
+    assert!(!found(&fragment(35)).complete);
     assert!(matches!(found(&fragment(35)).index, Index::Missing { .. }));
 }

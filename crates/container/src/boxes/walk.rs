@@ -1,7 +1,7 @@
 //! The walk over the outermost boxes.
 
 use super::{
-    Examination, Index, fragment,
+    Examination, fragment,
     header::{Extent, FourCc, Header, Read},
     movie::{MAX_TRACKS, Movie},
     window::Window,
@@ -15,16 +15,14 @@ const MAX_MOOV: u64 = 256 << 20;
 const MAX_MOOF: u64 = 16 << 20;
 /// The most boxes of the outermost level: a week of ten fragments per second.
 const MAX_BOXES: u32 = 1 << 24;
-/// Seconds by which fragments may be shorter than announced (edit lists, priming, rounding).
-const TOLERANCE_S: f64 = 0.5;
 
 /// A fragment's head whose media have not all come yet.
-struct Open {
+pub(super) struct Open {
     at: u64,
     /// Where its samples end.
-    need: u64,
+    pub(super) need: u64,
     /// Where the last `mdat` behind it ends.
-    covered: u64,
+    pub(super) covered: u64,
 }
 
 /// What comes after a box.
@@ -36,16 +34,16 @@ enum Next {
 }
 
 pub(super) struct Walk<'a> {
-    window: Window<'a>,
-    movie: Option<Movie>,
+    pub(super) window: Window<'a>,
+    pub(super) movie: Option<Movie>,
     /// The index is there, but cut.
-    index_cut: Option<String>,
+    pub(super) index_cut: Option<String>,
     /// The first thing that is missing.
-    missing: Option<String>,
-    open: Option<Open>,
-    fragments_whole: u32,
+    pub(super) missing: Option<String>,
+    pub(super) open: Option<Open>,
+    pub(super) fragments_whole: u32,
     /// Whether the list of random access points that ends our files was there.
-    trailer: bool,
+    pub(super) trailer: bool,
     /// Whether the outermost level has a `meta`: a still picture.
     picture: bool,
 }
@@ -218,7 +216,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The fragment's media should have come: did they?
-    fn close_fragment(&mut self) {
+    pub(super) fn close_fragment(&mut self) {
         let Some(Open { at, need, covered }) = self.open.take() else {
             return;
         };
@@ -233,84 +231,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// All boxes were seen; the last one ends at `at`.
-    fn judge(mut self, at: u64) -> Result<Option<Examination>, Error> {
-        if let Some(open) = &mut self.open
-            && open.covered == u64::MAX
-        {
-            // An `mdat` without a size reaches as far as the file does.
-            open.covered = if self.window.reaches(open.need)? {
-                open.need
-            } else {
-                open.need - 1
-            };
-        }
-        self.close_fragment();
-        if let Some(movie) = self.movie.take() {
-            self.hold_against(&movie)?;
-            return Ok(Some(Examination {
-                fragmented: movie.fragmented,
-                index: Index::Whole,
-                complete: self.missing.is_none(),
-                missing: self.missing,
-                fragments_whole: self.fragments_whole,
-            }));
-        }
-        let index = match self.index_cut {
-            Some(detail) => Index::Cut { detail },
-            None => {
-                let end = self.window.end_words();
-                let why = self
-                    .missing
-                    .clone()
-                    .unwrap_or_else(|| format!("the last box ends at {at}, and {end}"));
-                Index::Missing {
-                    detail: format!("the index (the box 'moov') is missing: {why}"),
-                }
-            }
-        };
-        let (Index::Cut { detail } | Index::Missing { detail }) = &index else {
-            return Ok(None);
-        };
-        let missing = Some(detail.clone());
-        Ok(Some(Examination {
-            fragmented: false,
-            index,
-            complete: false,
-            missing,
-            fragments_whole: 0,
-        }))
-    }
-
-    /// What the index promises against what was seen.
-    fn hold_against(&mut self, movie: &Movie) -> Result<(), Error> {
-        for track in &movie.tracks {
-            if self.missing.is_none() && !self.window.reaches(track.end)? {
-                self.miss(|end| format!("track {} reaches up to byte {}, but {end}", track.id, track.end));
-            }
-        }
-        if !movie.fragmented {
-            return Ok(());
-        }
-        let whole = self.fragments_whole;
-        if movie.ours && !self.trailer {
-            self.miss(|end| {
-                format!("the box 'mfra' that ends Beamline's files is missing: {end}, behind {whole} fragments")
-            });
-        } else if whole == 0 && movie.tracks.iter().all(|t| t.samples == 0) {
-            self.miss(|end| format!("the index announces fragments, but {end} without any"));
-        }
-        let (announced, there) = (movie.announced_seconds(), movie.seconds());
-        if announced - there > TOLERANCE_S {
-            self.miss(|end| {
-                format!("the index announces {announced:.3} s, but the fragments have {there:.3} s; {end}")
-            });
-        }
-        Ok(())
-    }
-
     /// Notes the first thing that is missing; `words` gets "the file ends after N bytes".
-    fn miss(&mut self, words: impl FnOnce(&str) -> String) {
+    pub(super) fn miss(&mut self, words: impl FnOnce(&str) -> String) {
         if self.missing.is_none() {
             self.missing = Some(words(&self.window.end_words()));
         }
