@@ -98,8 +98,8 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   #waiting: { resolve(r: IteratorResult<VideoFrame>): void; reject(e: unknown): void } | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #last: FrameStreamStats = { produced: 0, dropped: 0, waiting: 0, open: 0 }
-  /** Calls of `next()` that came while one was waiting. */
-  #chain: Promise<unknown> | undefined
+  /** The last call of `next()` that waits; the next one goes behind it. */
+  #tail: Promise<IteratorResult<VideoFrame>> | undefined
 
   constructor(source: StreamSource, place: string | undefined) {
     this.#source = source
@@ -114,22 +114,37 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   }
 
   next(): Promise<IteratorResult<VideoFrame>> {
+    if (this.#tail) return this.#behind(this.#tail)
     const value = this.#fetched.pop()
-    if (value) return Promise.resolve({ done: false, value })
-    if (this.#waiting) return this.#queue()
-    try {
-      return this.#fetch()
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    return value ? Promise.resolve({ done: false, value }) : this.#step()
   }
 
   /** Several calls of `next()` at once are answered in their order. */
-  #queue(): Promise<IteratorResult<VideoFrame>> {
-    const before = this.#chain ?? new Promise<void>((resolve) => setImmediate(resolve))
-    const next = before.then(() => this.next())
-    this.#chain = next.catch(() => undefined)
-    return next
+  #behind(before: Promise<unknown>): Promise<IteratorResult<VideoFrame>> {
+    const step = () => {
+      const value = this.#fetched.pop()
+      return value ? { done: false as const, value } : this.#step()
+    }
+    return this.#lastInLine(before.then(step, step))
+  }
+
+  #lastInLine(call: Promise<IteratorResult<VideoFrame>>): Promise<IteratorResult<VideoFrame>> {
+    this.#tail = call
+    const out = () => {
+      if (this.#tail === call) this.#tail = undefined
+    }
+    call.then(out, out)
+    return call
+  }
+
+  #step(): Promise<IteratorResult<VideoFrame>> {
+    try {
+      if (!this.#engine.overdue()) return this.#fetch()
+      // Frames have come without a pause for a whole time slice: the event loop gets its turn.
+      return this.#lastInLine(new Promise(setImmediate).then(() => this.#fetch()))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #fetch(): Promise<IteratorResult<VideoFrame>> {
@@ -170,12 +185,13 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   }
 
   #wait(exhausted: boolean): Promise<IteratorResult<VideoFrame>> {
-    return new Promise((resolve, reject) => {
+    const wait = new Promise<IteratorResult<VideoFrame>>((resolve, reject) => {
       this.#waiting = { resolve, reject }
       this.#engine.hold()
       this.#engine.onReady(this.#id, () => this.#wake())
       if (exhausted) this.#timer = setTimeout(() => this.#timeout(), this.#source.timeoutMs)
     })
+    return this.#tail ? wait : this.#lastInLine(wait)
   }
 
   #stopWaiting() {

@@ -122,6 +122,7 @@ interface Waiting {
 class Lane {
   readonly writer: number
   readonly #waiting: Waiting[] = []
+  readonly #idle: Array<() => void> = []
 
   constructor(writer: number) {
     this.writer = writer
@@ -144,7 +145,9 @@ class Lane {
         this.#waiting.splice(at, 1)
         drop()
         reject(signal?.reason)
-        if (this.#waiting.length === 0) engine().release()
+        if (this.#waiting.length > 0) return
+        engine().release()
+        for (const done of this.#idle.splice(0)) done()
       }
       item.resolve = () => {
         signal?.removeEventListener('abort', abort)
@@ -160,6 +163,12 @@ class Lane {
         engine().onRoom(this.writer, () => this.#room())
       }
     })
+  }
+
+  /** Settles when nothing waits for room any more. */
+  idle(): Promise<void> {
+    if (this.#waiting.length === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
   }
 
   #room(): void {
@@ -178,6 +187,7 @@ class Lane {
       this.#waiting.shift()
     }
     engine().release()
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 }
 
@@ -186,8 +196,8 @@ export class OutputVideoTrack {
   readonly #lane: Lane
 
   /** @internal */
-  constructor(writer: number) {
-    this.#lane = new Lane(writer)
+  constructor(lane: Lane) {
+    this.#lane = lane
   }
 
   /**
@@ -208,11 +218,6 @@ export class OutputVideoTrack {
       options.signal,
     )
   }
-
-  /** @internal */
-  static writerOf(track: OutputVideoTrack): number {
-    return track.#lane.writer
-  }
 }
 
 /** A track of compressed chunks that are written as they are. */
@@ -220,8 +225,8 @@ export class OutputChunkTrack<T extends EncodedVideoChunk | EncodedAudioChunk = 
   readonly #lane: Lane
 
   /** @internal */
-  constructor(writer: number) {
-    this.#lane = new Lane(writer)
+  constructor(lane: Lane) {
+    this.#lane = lane
   }
 
   /** Writes one chunk, in the order of decoding; resolves when there is room. Rejects with what ended the output. */
@@ -234,18 +239,13 @@ export class OutputChunkTrack<T extends EncodedVideoChunk | EncodedAudioChunk = 
       options.signal,
     )
   }
-
-  /** @internal */
-  static writerOf(track: OutputChunkTrack<EncodedVideoChunk | EncodedAudioChunk>): number {
-    return track.#lane.writer
-  }
 }
 
 /** A media file that is being written. `close()` completes it; leaving it any other way keeps what is playable. */
 export class Output implements AsyncDisposable {
   readonly #id: number
   readonly #release: () => void
-  readonly #writers: number[] = []
+  readonly #lanes: Lane[] = []
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = () => void this.abort().catch(() => undefined)
   #ending: Promise<OutputReport> | undefined
@@ -280,8 +280,7 @@ export class Output implements AsyncDisposable {
       frameRate: rate && [rate.num, rate.den],
     })
     const writer = unwrap(engine().native.addVideo(this.#id, json))
-    this.#writers.push(writer)
-    return new OutputVideoTrack(writer)
+    return new OutputVideoTrack(this.#lane(writer))
   }
 
   /** A track of sound that comes as chunks. `config` is what `input.audio.decoderConfig` gives. */
@@ -298,10 +297,14 @@ export class Output implements AsyncDisposable {
     return new OutputChunkTrack<EncodedVideoChunk>(this.#addPackets(json))
   }
 
-  #addPackets(json: string): number {
-    const writer = unwrap(engine().native.addPackets(this.#id, json))
-    this.#writers.push(writer)
-    return writer
+  #addPackets(json: string): Lane {
+    return this.#lane(unwrap(engine().native.addPackets(this.#id, json)))
+  }
+
+  #lane(writer: number): Lane {
+    const lane = new Lane(writer)
+    this.#lanes.push(lane)
+    return lane
   }
 
   /** Copies a track of an input as it is, by a thread of its own, at the pace of the other tracks. `close()` waits for its end. */
@@ -312,7 +315,13 @@ export class Output implements AsyncDisposable {
 
   /** Completes the file. Rejects with what went wrong; what was written before stays playable. */
   close(): Promise<OutputReport> {
-    return (this.#ending ??= this.#end((request) => engine().native.closeOutput(request, this.#id)))
+    return (this.#ending ??= this.#close())
+  }
+
+  async #close(): Promise<OutputReport> {
+    // Writes that still wait for room come before the end.
+    await Promise.all(this.#lanes.map((lane) => lane.idle()))
+    return this.#end((request) => engine().native.closeOutput(request, this.#id))
   }
 
   /** Gives up. What is playable is kept (`playable: true`), else the file is removed. After `close()` it gives that one's result. */
@@ -328,7 +337,10 @@ export class Output implements AsyncDisposable {
     } finally {
       this.#signal?.removeEventListener('abort', this.#onAbort)
       this.#last = this.stats()
-      native.forgetOutput(this.#id, this.#writers)
+      native.forgetOutput(
+        this.#id,
+        this.#lanes.map((lane) => lane.writer),
+      )
       this.#release()
     }
   }

@@ -32,11 +32,22 @@ interface NativeLayout {
   buffers: number[][]
 }
 
-const known: FrameLayout[] = []
+/** Layouts by number, oldest first; frames hold theirs, so old ones may go. */
+const known = new Map<number, FrameLayout>()
+const KNOWN_MAX = 256
+let newest: FrameLayout | undefined
 
 /** A layout by its number: asked once, then shared by all frames that have it. */
 export function layoutOf(index: number): FrameLayout {
-  return (known[index] ??= ask(index))
+  // A stream's frames mostly look like the one before.
+  if (newest?.index === index) return newest
+  let layout = known.get(index)
+  if (!layout) {
+    layout = ask(index)
+    known.set(index, layout)
+    if (known.size > KNOWN_MAX) known.delete(known.keys().next().value as number)
+  }
+  return (newest = layout)
 }
 
 function ask(index: number): FrameLayout {

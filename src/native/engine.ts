@@ -6,6 +6,9 @@ import { loadAddon } from './load.js'
 /** Frames that a stream hands over in one call. */
 export const SCRATCH_FRAMES = 16
 
+/** How long frames are handed over without giving the event loop a turn, in ms. */
+const SLICE_MS = 4
+
 /** What JavaScript serves when Rust reads from it. */
 export type ReadHandler = (offset: number, length: number) => Promise<Uint8Array>
 
@@ -47,10 +50,25 @@ export class Engine {
   readonly #sinks = new Map<number, SinkHandler>()
   #next = 1
   #holds = 0
+  /** When the present turn of the event loop began to hand things over; 0 when it has not. */
+  #sliceStart = 0
 
   constructor() {
     const { NativeRuntime } = loadAddon()
     this.native = new NativeRuntime(() => this.#onRing(), this.scratch)
+  }
+
+  /** Whether this turn of the event loop has handed things over for a whole time slice: then let others have theirs. */
+  overdue(): boolean {
+    const now = performance.now()
+    if (this.#sliceStart === 0) {
+      this.#sliceStart = now
+      setImmediate(() => {
+        this.#sliceStart = 0
+      })
+      return false
+    }
+    return now - this.#sliceStart > SLICE_MS
   }
 
   /** Keeps the process alive until {@link release}. */

@@ -19,7 +19,7 @@ use napi::{
 };
 use napi_derive::napi;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 /// A frame in JavaScript's hands.
 pub(crate) struct FrameEntry {
@@ -42,6 +42,37 @@ pub(crate) struct LayoutKey {
     planes: Vec<[usize; 4]>,
     /// Per buffer: offset in its slot, bytes, bytes of the slot.
     buffers: Vec<[usize; 3]>,
+}
+
+/// Layouts that JavaScript may still ask for: it does so at once, so a few are enough, and a user who cuts another rectangle out of each
+/// frame does not make them grow.
+#[derive(Default)]
+pub(crate) struct Layouts {
+    newest: VecDeque<LayoutKey>,
+    /// Number of the oldest that is still there.
+    first: usize,
+}
+
+/// The most layouts that are kept.
+const LAYOUTS_MAX: usize = 256;
+
+impl Layouts {
+    fn number_of(&mut self, key: LayoutKey) -> usize {
+        // The newest first: a stream's frames mostly look like the one before.
+        if let Some(at) = self.newest.iter().rposition(|l| *l == key) {
+            return self.first + at;
+        }
+        if self.newest.len() == LAYOUTS_MAX {
+            self.newest.pop_front();
+            self.first += 1;
+        }
+        self.newest.push_back(key);
+        self.first + self.newest.len() - 1
+    }
+
+    fn get(&self, number: usize) -> Option<&LayoutKey> {
+        self.newest.get(number.checked_sub(self.first)?)
+    }
 }
 
 /// Where bytes are to go, as `copyTo` says it.
@@ -179,13 +210,7 @@ impl NativeRuntime {
     }
 
     fn layout_of(&self, frame: &Frame) -> usize {
-        let key = LayoutKey::of(frame);
-        let mut layouts = self.layouts.borrow_mut();
-        // The newest first: a stream's frames mostly look like the one before.
-        layouts.iter().rposition(|l| *l == key).unwrap_or_else(|| {
-            layouts.push(key);
-            layouts.len() - 1
-        })
+        self.layouts.borrow_mut().number_of(LayoutKey::of(frame))
     }
 
     pub(crate) fn held(&self, id: f64) -> Result<Held, BindingError> {
@@ -356,8 +381,8 @@ impl NativeRuntime {
     /// A layout by its number, as JSON.
     #[napi]
     pub fn layout(&self, layout: u32) -> String {
-        self.layouts
-            .borrow()
+        let layouts = self.layouts.borrow();
+        layouts
             .get(layout as usize)
             .and_then(|l| serde_json::to_string(l).ok())
             .unwrap_or_default()

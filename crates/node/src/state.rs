@@ -49,7 +49,7 @@ pub struct NativeRuntime {
     /// Four numbers per frame that a stream hands over: id, layout, timestamp, duration.
     pub(crate) scratch: RefCell<Float64Array>,
     pub(crate) frames: RefCell<Table<FrameEntry>>,
-    pub(crate) layouts: RefCell<Vec<crate::frames::LayoutKey>>,
+    pub(crate) layouts: RefCell<crate::frames::Layouts>,
     pub(crate) streams: RefCell<Table<Stream>>,
     pub(crate) inputs: RefCell<Table<Input>>,
     pub(crate) captures: RefCell<Table<CaptureSession>>,
