@@ -239,6 +239,34 @@ impl Input {
         }
         Ok(None)
     }
+
+    /// Goes further back and walks forward to the last key packet at or before `to_us`: for demuxers that find nothing at the end of
+    /// a file (Matroska's, in its last group of pictures, once it has seen the end).
+    fn walk(&mut self, track: usize, to_us: i64, base: ff::AVRational) -> Result<(), Error> {
+        for back in [2_000_000, 20_000_000, i64::MAX] {
+            let from = tracks::from_us(to_us.saturating_sub(back).max(0), base);
+            self.seek_once(track, from)?;
+            let mut kept = VecDeque::new();
+            let mut found = false;
+            while let Some(packet) = self.read_one()? {
+                let here = packet.track == track;
+                if here && packet.key && packet.timestamp_us <= Some(to_us) {
+                    kept.clear();
+                    found = true;
+                }
+                let behind = here && packet.decode_us > Some(to_us);
+                kept.push_back(packet);
+                if behind || (!found && kept.len() > SEEK_PACKETS) {
+                    break;
+                }
+            }
+            if found {
+                self.pending = kept;
+                return Ok(());
+            }
+        }
+        self.seek_once(track, 0)
+    }
 }
 
 /// Samples to skip at the start and the end of a packet (`AV_PKT_DATA_SKIP_SAMPLES`).
@@ -419,13 +447,12 @@ impl Demuxer for Input {
         for _ in 0..4 {
             self.seek_once(track, to)?;
             match self.land(track)? {
+                None => return self.walk(track, to_us, base),
                 Some((Some(shown), Some(decoded))) if shown > to_us => {
-                    let before = tracks::from_us(decoded, base)
-                        .saturating_sub(1)
-                        .min(to.saturating_sub(1));
-                    to = before;
+                    let before = tracks::from_us(decoded, base).saturating_sub(1);
+                    to = before.min(to.saturating_sub(1));
                 }
-                _ => break,
+                Some(_) => break,
             }
         }
         Ok(())

@@ -122,6 +122,20 @@ impl Encoder {
     }
 }
 
+/// x264's presets. It prints to stderr about others.
+const PRESETS: &[&str] = &[
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+];
+
 /// Only what the encoder takes, before it says so less clearly.
 fn check(config: &VideoEncoderConfig, name: &str) -> Result<(), Error> {
     let expect = |good: bool, expected: String, got: String| {
@@ -158,6 +172,13 @@ fn check(config: &VideoEncoderConfig, name: &str) -> Result<(), Error> {
         format!("sides of at most {sides} pixels"),
         size.to_string(),
     )?;
+    if let Some(preset) = config.preset.as_deref() {
+        expect(
+            PRESETS.contains(&preset),
+            format!("one of the presets {}", PRESETS.join(", ")),
+            format!("'{preset}'"),
+        )?;
+    }
     expect(config.bitrate != Some(0), "a bitrate above 0".into(), "0".into())?;
     let rate = config.frame_rate.map_or(30.0, beamline_media::Rational::as_f64);
     expect(

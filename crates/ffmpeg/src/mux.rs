@@ -54,6 +54,9 @@ struct Track {
     /// Decoding time of the last packet, in µs and in the track's unit.
     last_us: Option<i64>,
     last: Option<i64>,
+    /// The last packet, not yet written: how long it lasts is only known when the next one comes. (FFmpeg takes it for the end of
+    /// the track so far; with reordering and a variable rate that is not when the next picture is decoded.)
+    held: Option<(raii::Packet, i64)>,
 }
 
 /// An AVFormatContext and where it writes; the context goes first.
@@ -227,7 +230,25 @@ impl Output {
         Ok(())
     }
 
+    /// Writes the held packet of a track; it lasts until `next`, or as long as it says itself.
+    fn release(&mut self, index: usize, next: Option<i64>) -> Result<(), Error> {
+        let Some((packet, at)) = self.tracks.get_mut(index).and_then(|track| track.held.take()) else {
+            return Ok(());
+        };
+        if let Some(next) = next {
+            // SAFETY: the packet is ours.
+            unsafe { (*packet.ptr()).duration = next - (*packet.ptr()).dts };
+        }
+        self.cutter.took(index, at);
+        // SAFETY: the header was written; the packet is ours and refers to one of the streams.
+        let code = unsafe { ff::av_write_frame(self.format.ctx.as_ptr(), packet.ptr()) };
+        self.check(code, "write a packet")
+    }
+
     fn write_index_and_end(&mut self) -> Result<(), Error> {
+        for index in 0..self.tracks.len() {
+            self.release(index, None)?;
+        }
         if self.config.fragmented && self.cutter.pending() {
             self.cut()?;
         }
@@ -335,6 +356,7 @@ impl Muxer for Output {
             usual_us: usual_us(track),
             last_us: None,
             last: None,
+            held: None,
         });
         Ok(self.tracks.len() - 1)
     }
@@ -372,7 +394,10 @@ impl Muxer for Output {
         // after it; both forms write their index later.
         unsafe {
             let ctx = self.format.ctx.as_mut();
-            ff::av_dict_set(&raw mut ctx.metadata, c"encoder".as_ptr(), tool.as_ptr(), 0);
+            // MP4 takes the one, MOV the other.
+            for key in [c"encoding_tool", c"encoder"] {
+                ff::av_dict_set(&raw mut ctx.metadata, key.as_ptr(), tool.as_ptr(), 0);
+            }
             for (i, track) in self.tracks.iter_mut().enumerate() {
                 track.base = (**ctx.streams.add(i)).time_base;
             }
@@ -385,14 +410,14 @@ impl Muxer for Output {
         self.expect(State::Writing, "write")?;
         self.fill(packet)?;
         let at = packet.decode_us.or(packet.timestamp_us).unwrap_or(0);
-        if self.config.fragmented && self.cutter.before(packet.track, at, packet.key) {
+        let index = packet.track;
+        self.release(index, self.tracks[index].last)?;
+        if self.config.fragmented && self.cutter.before(index, at, packet.key) {
             self.cut()?;
         }
-        self.cutter.took(packet.track, at);
-        // SAFETY: the header was written; the packet is ours and refers to one of the streams.
-        let code = unsafe { ff::av_write_frame(self.format.ctx.as_ptr(), self.packet.ptr()) };
-        self.packet.unref();
-        self.check(code, "write a packet")
+        let empty = raii::Packet::new().map_err(|_| error::container_memory("write a packet"))?;
+        self.tracks[index].held = Some((std::mem::replace(&mut self.packet, empty), at));
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), Error> {

@@ -3,7 +3,8 @@
 //!
 //! * A bitrate becomes the mean (`b:v`). How far it may swing: in quality mode up to one and a half times that over two seconds
 //!   (`maxrate` 1.5×, `bufsize` 2×), in realtime mode not at all over one second (`maxrate` 1×, `bufsize` 1×).
-//! * Time runs in µs with variable rate. `zerolatency` would switch x264 to constant rate and is put right (`force-cfr=0`).
+//! * Time runs in µs. In quality mode rate control knows how long each picture is shown; in realtime mode (x264's `zerolatency`) it
+//!   takes pictures as evenly spaced, because to know the length of a picture it would have to wait for the next one.
 //! * Quality: frame threads. Realtime: slice threads, which add no delay.
 
 use crate::{h264, raii::Dict, sys as ff};
@@ -111,7 +112,7 @@ fn x264(config: &VideoEncoderConfig, defaults: &EncoderDefaults, wanted: Option<
     } else {
         "annexb=1:repeat-headers=1"
     };
-    options.set("x264-params", &format!("force-cfr=0:{framing}"));
+    options.set("x264-params", &framing);
     options
 }
 

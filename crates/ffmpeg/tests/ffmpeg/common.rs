@@ -47,7 +47,12 @@ pub(crate) fn probe(path: &Path, arguments: &str) -> String {
         .output()
         .expect("the ffprobe command is there");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).expect("text")
+    // Sections that were not asked for leave an empty column.
+    let text = String::from_utf8(ran.stdout).expect("text");
+    text.lines()
+        .map(|line| line.trim_end_matches('|'))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 pub(crate) fn open(path: &Path) -> Box<dyn Demuxer> {

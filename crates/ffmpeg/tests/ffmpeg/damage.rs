@@ -109,7 +109,7 @@ fn random_flips() {
         let mut pictures = 0;
         for seed in 1..=seeds {
             let arena = Arena::with_budget(256 << 20);
-            let mut dice = Dice(seed * 0x9e37_79b9_7f4a_7c15);
+            let mut dice = Dice(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15));
             let mut bytes = whole.clone();
             for _ in 0..1 + dice.next() % 60 {
                 let at = dice.next() as usize % bytes.len();

@@ -60,8 +60,9 @@ fn seeking_lands_on_the_key_picture_before() {
             .filter_map(|p| p.timestamp_us)
             .collect();
         assert!(keys.len() > 5, "{keys:?}");
-        for to in (0..5_200_000).step_by(130_000).rev().chain([-5, 0]) {
+        for to in (0..40).rev().map(|n| n * 130_000).chain([-5, 0]) {
             demuxer.seek(index, to).expect("seek");
+
             let packet = demuxer.read().expect("read").expect("a packet");
             let expected = keys.iter().copied().filter(|key| *key <= to).max().unwrap_or(keys[0]);
             assert!(packet.key, "{}: {to}", path.display());
