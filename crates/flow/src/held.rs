@@ -62,8 +62,11 @@ struct Credit(Arc<Credits>);
 
 impl Drop for Credit {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
-        self.0.waker.wake();
+        // Only the one that makes room: the producer may sleep for other reasons (a full queue), and a wake for nothing costs whoever
+        // closes frames a system call each.
+        if self.0.open.fetch_sub(1, Ordering::SeqCst) == self.0.limit {
+            self.0.waker.wake();
+        }
     }
 }
 
