@@ -15,6 +15,8 @@ export const zeroCopyModes = ['external', 'wasm', 'copy']
  */
 export const specRules = [
   { folder: 'package/', suite: 'package', modes: [null] }, // packs, installs and loads: the mode changes nothing
+  { folder: 'cli/', suite: 'package', modes: [null] }, // processes of their own
+  { folder: 'examples/', suite: 'readme', modes: [null] },
   { folder: 'readme/', suite: 'readme', modes: [null] }, // examples run as pasted
   { folder: 'tooling/', suite: 'tooling', modes: [null] },
   { folder: '', suite: 'node', modes: zeroCopyModes },
