@@ -8,7 +8,7 @@ use crate::{
     ring::{Ring, Times},
     sys as ff, table, x264,
 };
-use beamline_codec::{EncodedFormat, Error, VideoEncoder, VideoEncoderConfig};
+use beamline_codec::{EncodedFormat, Error, VideoEncoder, VideoEncoderConfig, framing::annexb_to_length_prefixed};
 use beamline_media::{Frame, Packet};
 use std::ffi::c_int;
 
@@ -44,23 +44,15 @@ impl Encoder {
         // SAFETY: the context was just made for this encoder and is ours.
         let options = unsafe { x264::set_up(codec.ptr(), name, config) }?;
         codec.open(options, "open the encoder")?;
-        let Some(sets) = h264::ParameterSets::read(codec.extradata()) else {
-            return Err(Error::Library {
-                library: format!("FFmpeg ({name})"),
-                action: "open the encoder",
-                detail: "it gives no parameter sets".into(),
-            });
+        let record = h264::record(codec.extradata())?;
+        let description = if config.out_of_band {
+            Some(record.build()?.into())
+        } else {
+            None
         };
-        let chroma = match config.format.slug() {
-            "gray8" => 0,
-            "i422" => 2,
-            "i444" => 3,
-            _ => 1,
-        };
-        let description = config.out_of_band.then(|| sets.avcc(chroma, config.format.info().bits));
         let format = EncodedFormat {
             kind: config.kind,
-            codec: sets.codec(),
+            codec: record.codec_string().to_string(),
             description,
             encoder: name.to_owned(),
         };
@@ -102,7 +94,7 @@ impl Encoder {
             (packet.pts, packet.dts, packet.flags)
         };
         let data = if self.convert {
-            h264::to_lengths(self.packet.as_ref())
+            annexb_to_length_prefixed(self.packet.as_ref()).into()
         } else {
             self.packet.take_bytes()?
         };

@@ -1,7 +1,10 @@
 //! Why a source cannot be opened, in words that help: what was found instead.
 
 use crate::{error, sys as ff};
-use beamline_container::Error;
+use beamline_container::{
+    Error,
+    boxes::{self, Examination, Index},
+};
 use beamline_io::{ByteSource, Cancel};
 use std::ffi::c_int;
 
@@ -28,10 +31,13 @@ pub(crate) fn not_media(source: &dyn ByteSource, name: &str, cancel: &Cancel, co
         Err(failure) => return failure.into(),
     };
     let name = name.to_owned();
-    // ISO files say what they are in their first box; if one cannot be opened, its index is missing or damaged.
-    if is_iso(head) && code == ff::AVERROR_INVALIDDATA {
-        let detail = "it begins as an MP4 or MOV file, but no whole index (moov) was found".into();
-        return Error::Truncated { name, detail };
+    if code == ff::AVERROR_INVALIDDATA {
+        // ISO files say themselves what is missing.
+        match boxes::examine(source, cancel) {
+            Ok(Some(found)) => return iso(name, found),
+            Err(failure) => return failure,
+            Ok(None) => {}
+        }
     }
     Error::NotMedia {
         name,
@@ -39,12 +45,15 @@ pub(crate) fn not_media(source: &dyn ByteSource, name: &str, cancel: &Cancel, co
     }
 }
 
-fn is_iso(head: &[u8]) -> bool {
-    head.get(4..8).is_some_and(|kind| {
-        [b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"]
-            .iter()
-            .any(|k| *k == kind)
-    })
+/// An MP4 or MOV that FFmpeg will not open.
+fn iso(name: String, found: Examination) -> Error {
+    match found.index {
+        Index::Missing { detail } | Index::Cut { detail } => Error::Truncated { name, detail },
+        Index::Whole => Error::Data {
+            name,
+            detail: "its index is there, but cannot be read".into(),
+        },
+    }
 }
 
 fn describe(head: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! FFmpeg's streams as tracks, and back.
 
-use crate::{color, raii, sys as ff, table};
+use crate::{color, h264, raii, sys as ff, table};
+use beamline_codec::framing::AudioConfig;
 use beamline_container::{AudioInfo, Error, TrackInfo, TrackKind, VideoInfo};
 use beamline_media::{EncodedKind, Rational, Rotation, Size};
 use bytes::Bytes;
@@ -122,26 +123,18 @@ unsafe fn language(metadata: *const ff::AVDictionary) -> Option<String> {
 }
 
 /// The full codec string, as far as the description tells it.
-pub(crate) fn codec_string(kind: EncodedKind, description: &[u8]) -> String {
-    match kind {
-        EncodedKind::H264 => crate::h264::ParameterSets::read(description).map(|sets| sets.codec()),
-        EncodedKind::AAC => audio_object_type(description).map(|object| format!("mp4a.40.{object}")),
+fn codec_string(kind: EncodedKind, description: &[u8]) -> String {
+    let string = match kind {
+        EncodedKind::H264 => h264::record(description).ok().map(|record| record.codec_string()),
+        EncodedKind::AAC => AudioConfig::parse(description)
+            .and_then(|config| config.codec_string())
+            .ok(),
         _ => None,
-    }
-    .unwrap_or_else(|| kind.0.to_owned())
+    };
+    string.map_or_else(|| kind.0.to_owned(), |string| string.to_string())
 }
 
-/// The object type in an AudioSpecificConfig (ISO/IEC 14496-3): 5 bits, or 31 and 6 more.
-fn audio_object_type(config: &[u8]) -> Option<u8> {
-    let (first, second) = (*config.first()?, *config.get(1)?);
-    Some(match first >> 3 {
-        31 => 32 + ((first & 7) << 3 | second >> 5),
-        object => object,
-    })
-    .filter(|object| *object > 0)
-}
-
-/// Fills the parameters of an output stream; gives its family's id.
+/// Fills the parameters of an output stream.
 ///
 /// # Safety
 /// `stream` is a new stream, used by nobody else.

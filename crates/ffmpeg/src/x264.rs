@@ -112,7 +112,7 @@ fn x264(config: &VideoEncoderConfig, defaults: &EncoderDefaults, wanted: Option<
     } else {
         "annexb=1:repeat-headers=1"
     };
-    options.set("x264-params", &framing);
+    options.set("x264-params", framing);
     options
 }
 
