@@ -7,7 +7,7 @@ use crate::{
     class::{HandBack, SizeClass},
     error::Error,
     lease::SlotMut,
-    pool::Pool,
+    pool::{MAX_SLOT, Pool},
     segment::page_size,
     stats::Stats,
     sync::{AtomicU32, AtomicU64, Ordering},
@@ -33,10 +33,10 @@ impl BoundPool {
     /// # Errors
     /// As [`SizeClass::acquire`] with [`crate::Wait::Grow`], and [`Error::Os`] without an eventfd.
     pub fn new(pool: &Pool, len: usize, slots: u32) -> Result<Self, Error> {
-        if len == 0 || !(1..=crate::ledger::MAX_SLOTS).contains(&slots) {
+        if len == 0 || len > MAX_SLOT || !(1..=crate::ledger::MAX_SLOTS).contains(&slots) {
             return Err(Error::Size {
                 got: len.saturating_mul(slots as usize),
-                max: usize::MAX,
+                max: MAX_SLOT,
             });
         }
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| Error::Os {

@@ -48,6 +48,8 @@ pub(crate) struct ClassInner {
     pub(crate) gate: Gate,
     waits: AtomicU64,
     high_water: AtomicU32,
+    /// `allocations` as they were last told: a slot that is just being released may be missing from the sum.
+    told: AtomicU64,
     pub(crate) hand_back: Option<HandBack>,
 }
 
@@ -67,6 +69,7 @@ impl SizeClass {
             gate: Gate::default(),
             waits: AtomicU64::new(0),
             high_water: AtomicU32::new(0),
+            told: AtomicU64::new(0),
             hand_back,
         }));
         class.0.pool.arena.register(&class.0);
@@ -256,15 +259,15 @@ impl ClassInner {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let freed: u64 = self.banks().map(|b| b.ledger.generations()).sum();
-        let live = u64::from(self.in_use());
+        let uses: u64 = self.banks().map(|b| b.ledger.uses()).sum();
+        let told = self.told.fetch_max(uses, Ordering::Relaxed);
         Stats {
             slots: u64::from(self.slots()),
-            live,
+            live: u64::from(self.in_use()),
             high_water: u64::from(self.high_water.load(Ordering::Relaxed)),
             waits: self.waits.load(Ordering::Relaxed),
             bytes: self.banks().map(|b| b.segment.len() as u64).sum(),
-            allocations: freed + live,
+            allocations: told.max(uses),
         }
     }
 }

@@ -70,7 +70,8 @@ impl Ledger {
 
     /// Takes the lowest free slot, exclusively. The lowest, because its pages are the warmest.
     pub fn take(&self) -> Option<Taken> {
-        let mut free = self.free.load(Ordering::Relaxed);
+        // `SeqCst` for a waiter that announced itself before it looks (see `free`); what a failed exchange reads below is newer.
+        let mut free = self.free.load(Ordering::SeqCst);
         loop {
             if free == 0 {
                 return None;
@@ -176,12 +177,13 @@ impl Ledger {
         self.free.fetch_or(1 << index, Ordering::SeqCst);
     }
 
-    /// How often slots were freed, all together: with the ones in use, how often slots were taken.
+    /// How often slots were taken, all together. Never too many; for a moment one too few for each slot that is being released.
     #[must_use]
-    pub fn generations(&self) -> u64 {
-        self.words
-            .iter()
-            .map(|w| w.load(Ordering::Relaxed) >> GENERATION_SHIFT)
-            .sum()
+    pub fn uses(&self) -> u64 {
+        let uses = |word: &AtomicU64| {
+            let word = word.load(Ordering::Relaxed);
+            (word >> GENERATION_SHIFT) + u64::from(word & REFERENCES != 0)
+        };
+        self.words.iter().map(uses).sum()
     }
 }

@@ -10,9 +10,12 @@
 //! Nothing that decides anything (references, generations, free lists) lies in the shared memory itself: see [`ledger`].
 //!
 //! Start reading at `pool.rs`, then `ledger.rs`.
-#![expect(
-    unsafe_code,
-    reason = "architecture.md §1: the arena maps memory and hands out slices of it"
+#![cfg_attr(
+    not(loom), // the models leave out all that is unsafe
+    expect(
+        unsafe_code,
+        reason = "architecture.md §1: the arena maps memory and hands out slices of it"
+    )
 )]
 
 pub mod ledger;

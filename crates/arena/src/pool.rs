@@ -21,6 +21,8 @@ use std::{
     time::Instant,
 };
 
+/// Bytes of the largest slot: 2^40, far beyond any picture, far below where sums of a segment's bytes could overflow.
+pub(crate) const MAX_SLOT: usize = 1 << 40;
 /// Bytes that an arena may use unless told otherwise.
 const DEFAULT_BUDGET: u64 = 4 << 30;
 
@@ -37,6 +39,8 @@ pub(crate) struct ArenaInner {
     pub(crate) classes: Mutex<Vec<Weak<ClassInner>>>,
     /// What classes that are gone had counted, so that counters never fall.
     retired: Mutex<Stats>,
+    /// Counters as they were last told: a class that is just going away stands neither among the classes nor in `retired`.
+    told: Mutex<Stats>,
 }
 
 /// The memory of one source. Clones are the same pool.
@@ -120,6 +124,7 @@ impl Arena {
             segments: AtomicU32::new(0),
             classes: Mutex::new(Vec::new()),
             retired: Mutex::new(Stats::default()),
+            told: Mutex::new(Stats::default()),
         }))
     }
 
@@ -149,6 +154,10 @@ impl Arena {
         for class in classes {
             sum += class.stats();
         }
+        let mut told = lock(&self.0.told);
+        sum.waits = sum.waits.max(told.waits);
+        sum.allocations = sum.allocations.max(told.allocations);
+        *told = sum;
         sum
     }
 }
@@ -227,9 +236,11 @@ fn add_within(counter: &AtomicU64, add: u64, limit: u64) -> Result<(), u64> {
 }
 
 fn round_to_class(len: usize) -> Result<usize, Error> {
-    const MAX: usize = 1 << 40;
-    if len == 0 || len > MAX {
-        return Err(Error::Size { got: len, max: MAX });
+    if len == 0 || len > MAX_SLOT {
+        return Err(Error::Size {
+            got: len,
+            max: MAX_SLOT,
+        });
     }
     let step = (len.next_power_of_two() / 16).max(page_size());
     Ok(len.next_multiple_of(step))

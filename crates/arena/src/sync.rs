@@ -21,3 +21,12 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         Err(poisoned) => poisoned.into_inner(),
     }
 }
+
+/// Stands between a `SeqCst` write and the `SeqCst` look that must come after it (see [`crate::wait`]).
+///
+/// Nothing outside of loom: the language has one total order of all `SeqCst` accesses. loom 0.7 takes them for `AcqRel` and knows
+/// that order for fences alone, so the models get a fence.
+pub fn total_order() {
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}

@@ -3,7 +3,7 @@
 //! A waiter first announces itself, then looks, then sleeps. A releaser first frees, then looks whether somebody is
 //! announced. Both look after they wrote, in one total order (`SeqCst`), so at least one sees the other: no wake is lost.
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock};
+use crate::sync::{AtomicU32, Condvar, Mutex, Ordering, lock, total_order};
 use std::time::{Duration, Instant};
 
 /// Where threads sleep until something that they look for may have changed.
@@ -34,6 +34,8 @@ pub enum GaveUp {
 }
 
 impl Gate {
+    /// `look` must begin with a `SeqCst` load of what a releaser writes with `SeqCst` before it rings.
+    ///
     /// Sleeps until `look` gives something, `cancelled` is true (ring [`Gate::ring`] after it turned) or the deadline passes.
     ///
     /// # Errors
@@ -45,6 +47,7 @@ impl Gate {
         mut look: impl FnMut() -> Option<T>,
     ) -> Result<T, GaveUp> {
         self.waiters.fetch_add(1, Ordering::SeqCst);
+        total_order();
         let mut guard = lock(&self.lock);
         let outcome = loop {
             if let Some(found) = look() {
@@ -72,6 +75,7 @@ impl Gate {
 
     /// Tells all who sleep to look again. Without sleepers: one load.
     pub fn ring(&self) {
+        total_order();
         if self.waiters.load(Ordering::SeqCst) != 0 {
             // Taking the lock orders this ring after the look of a waiter that is about to sleep.
             drop(lock(&self.lock));
