@@ -172,6 +172,8 @@ class Lane {
   }
 
   #room(): void {
+    // Those who waited have cancelled meanwhile.
+    if (this.#waiting.length === 0) return
     while (this.#waiting.length > 0) {
       const item = this.#waiting[0] as Waiting
       try {
