@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { engine } from '../native/engine.js'
 
 /**
@@ -34,11 +35,13 @@ export function batchOf(ids: readonly number[], place: string | undefined): Batc
   return token
 }
 
+/** This package's code, as stacks name it: plain, and with source maps. */
+const own = ['..', '../../src/'].map((folder) => fileURLToPath(new URL(folder, import.meta.url)))
+
 /** Where the caller of our API stands: the first line of the stack outside this package. */
 export function callSite(): string | undefined {
   const lines = new Error().stack?.split('\n').slice(1) ?? []
-  const own = new URL('..', import.meta.url).href
-  const line = lines.find((l) => !l.includes(own) && !l.includes('node:internal'))
+  const line = lines.find((l) => !own.some((folder) => l.includes(folder)) && !l.includes('node:internal'))
   return line?.trim().replace(/^at /, '')
 }
 
