@@ -302,6 +302,7 @@ export async function openCapture(
   if (typeof device !== 'string') throw argumentError('device', "a device, or a URL such as 'pattern:smpte'", device)
   const { queue, policy, timeoutMs, signal, device: _device, frameRate, ...rest } = all
   checkQueue(queue)
+  checkPolicy(policy)
   const own: Record<string, string> = {}
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) own[name] = String(value)
   if (frameRate !== undefined) {
@@ -322,7 +323,6 @@ export async function openCapture(
   if (policy !== undefined) keep.policy = policy
   if (timeoutMs !== undefined) keep.timeoutMs = timeoutMs
   if (signal !== undefined) keep.signal = signal
-  checkPolicy(policy)
   return new Capture(native, keep)
 }
 
