@@ -145,6 +145,7 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   readonly #native: NativeCapture
   readonly #options: OpenCaptureOptions
   readonly #stream: FrameStream
+  readonly #loops = new Set<{ return(): unknown }>()
   readonly #onAbort = () => void this.close()
   readonly #handlers = new Map<string, { handler: CaptureEventHandler; listener: (event: Event) => void }>()
   #over = false
@@ -181,6 +182,7 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
       timeoutMs: all.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       signal: options.signal,
       closed: () => this.#closing !== undefined,
+      loops: this.#loops,
       onEnd: (error) => this.#end(error),
     })
   }
@@ -257,6 +259,7 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     this.#last = this.stats()
+    for (const loop of this.#loops) loop.return()
     const last = await engine().request<CaptureStats | null>((request) =>
       engine().native.closeCapture(request, this.#native.id),
     )

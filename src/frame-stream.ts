@@ -38,6 +38,8 @@ export interface StreamSource {
   onEnd?(error: unknown): void
   /** Whether the owner was closed: then a loop ends quietly. */
   closed(): boolean
+  /** The owner's loops that go on: it ends them when it is closed, since one that nobody asks would keep its frames and its producer. */
+  loops: Set<{ return(): unknown }>
 }
 
 /**
@@ -106,6 +108,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     this.#place = place
     source.signal?.throwIfAborted()
     this.#id = source.open()
+    source.loops.add(this)
     source.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
@@ -245,6 +248,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     this.#last = this.stats()
     native.closeStream(this.#id)
     this.#id = 0
+    this.#source.loops.delete(this)
     this.#source.signal?.removeEventListener('abort', this.#onAbort)
     for (const frame of this.#fetched.splice(0)) frame.close()
   }

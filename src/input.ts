@@ -232,6 +232,7 @@ export class VideoTrack extends TrackBase {
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       signal: options.signal,
       closed: () => this.input.closed,
+      loops: Input.loopsOf(this.input),
     })
   }
 
@@ -307,6 +308,7 @@ export function checkQueue(queue: number | undefined): void {
 export class Input implements AsyncDisposable {
   readonly #native: NativeInput
   readonly #release: () => void
+  readonly #loops = new Set<{ return(): unknown }>()
   #closing: Promise<void> | undefined
 
   /** The tracks, in the order of the file. */
@@ -357,14 +359,23 @@ export class Input implements AsyncDisposable {
 
   /** Ends all loops (quietly) and settles when threads and files are released. Frames that were handed out live on. */
   close(): Promise<void> {
-    return (this.#closing ??= engine()
-      .request<null>((request) => engine().native.closeInput(request, this.#native.id))
-      .then(() => this.#release()))
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    for (const loop of this.#loops) loop.return()
+    await engine().request<null>((request) => engine().native.closeInput(request, this.#native.id))
+    this.#release()
   }
 
   /** The same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** @internal */
+  static loopsOf(input: Input): Set<{ return(): unknown }> {
+    return input.#loops
   }
 
   /** @internal */
