@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { BeamlineError, memory, openCapture, type OpenCaptureOptions } from 'beamline'
+import { clip } from '../helpers/media.js'
+import { nothingIsHeld, until } from '../helpers/memory.js'
+
+/** What is asked for, the code, the reason, and words that the message must have. */
+const TABLE: ReadonlyArray<readonly [string | OpenCaptureOptions, string, string, RegExp]> = [
+  ['pattern:plaid', 'InvalidConfig', 'unknown-pattern', /smpte.*plaid/],
+  ['pattern:smpte?format=rgb565', 'InvalidConfig', 'bad-option', /i420.*rgb565/],
+  ['pattern:smpte?format=gray16', 'NotSupported', 'unsupported-format', /gray16/],
+  ['pattern:smpte?width=0', 'InvalidConfig', 'bad-option', /width.*'0'/],
+  ['pattern:smpte?width=100000', 'InvalidConfig', 'bad-option', /16384/],
+  ['pattern:smpte?height=-4', 'InvalidConfig', 'bad-option', /height/],
+  ['pattern:smpte?frameRate=0', 'InvalidConfig', 'bad-option', /rate above 0/],
+  ['pattern:smpte?frameRate=30/0', 'InvalidConfig', 'bad-option', /30\/0/],
+  ['pattern:smpte?bogus=1', 'InvalidConfig', 'unknown-option', /live.*bogus/],
+  ['pattern:smpte?live=perhaps', 'InvalidConfig', 'bad-option', /true or false.*perhaps/],
+  ['pattern:smpte?frames=-1', 'InvalidConfig', 'bad-option', /frames/],
+  ['pattern:solid?color=%23red', 'InvalidConfig', 'bad-option', /#rrggbb/],
+  [{ device: 'pattern:smpte', width: 0 }, 'InvalidConfig', 'bad-option', /width/],
+  [{ device: 'pattern:smpte', width: Number.NaN }, 'InvalidConfig', 'bad-option', /width/],
+  [{ device: 'pattern:smpte', height: 1.5 }, 'InvalidConfig', 'bad-option', /height/],
+  [{ device: 'pattern:smpte', frameRate: 0 }, 'InvalidConfig', 'invalid-argument', /frameRate/],
+  [{ device: 'pattern:smpte', frameRate: Number.NaN }, 'InvalidConfig', 'invalid-argument', /NaN/],
+  [{ device: 'pattern:smpte', frameRate: 1e9 }, 'InvalidConfig', 'invalid-argument', /1000/],
+  [{ device: 'pattern:smpte', frameRate: { num: 30, den: 0 } }, 'InvalidConfig', 'invalid-argument', /frameRate/],
+  [{ device: 'pattern:smpte', queue: 0 }, 'InvalidConfig', 'invalid-argument', /queue/],
+  [{ device: 'pattern:smpte', queue: 1.5 }, 'InvalidConfig', 'invalid-argument', /queue/],
+  [
+    { device: 'pattern:smpte', policy: 'newest' as 'latest' },
+    'InvalidConfig',
+    'invalid-argument',
+    /drop-oldest.*newest/,
+  ],
+  [{ device: 'pattern:smpte', bogus: 1 } as OpenCaptureOptions, 'InvalidConfig', 'unknown-option', /bogus/],
+  [{} as OpenCaptureOptions, 'InvalidConfig', 'invalid-argument', /device/],
+  [{ device: 7 as unknown as string }, 'InvalidConfig', 'invalid-argument', /device/],
+  ['', 'InvalidConfig', 'unknown-device', /pattern/],
+  [clip, 'InvalidConfig', 'video-file', /openInput/],
+  ['holiday.MOV', 'InvalidConfig', 'video-file', /openInput/],
+  ['/dev/video0', 'NotSupported', 'no-backend', /camera/],
+  ['rtsp://camera/stream', 'NotSupported', 'no-backend', /network/],
+  ['/nowhere/%05d.png', 'NotFound', 'io', /nowhere/],
+  ['/nowhere/clip.y4m', 'NotFound', 'io', /nowhere/],
+]
+
+describe('openCapture: a typed error that says what was expected', () => {
+  for (const [asked, code, reason, words] of TABLE) {
+    test(
+      typeof asked === 'string'
+        ? `'${asked.slice(-40)}'`
+        : JSON.stringify(asked, (_, v: unknown) => (Number.isNaN(v) ? 'NaN' : v)),
+      async () => {
+        await assert.rejects(openCapture(asked), (error) => {
+          assert.ok(error instanceof BeamlineError, String(error))
+          assert.deepEqual([error.code, error.reason], [code, reason], error.message)
+          assert.match(error.message, words)
+          return true
+        })
+      },
+    )
+  }
+})
+
+test('openCapture: what was refused has left neither thread nor slot', async () => {
+  await until(() => memory.stats().threads === 0, `no thread (${JSON.stringify(memory.stats())})`).catch(
+    () => undefined,
+  )
+  assert.equal(memory.stats().threads, 0)
+  await nothingIsHeld()
+})
