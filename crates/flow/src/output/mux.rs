@@ -105,7 +105,12 @@ impl Track {
             (Some(first), Some(last)) => last - first,
             _ => 0,
         };
-        !self.pulled && (lead > LEAD_MAX_US || self.bytes > PENDING_BYTES_MAX)
+        !self.pulled && (lead > LEAD_MAX_US || self.heavy())
+    }
+
+    /// Whether as many of its bytes wait as may.
+    fn heavy(&self) -> bool {
+        !self.pulled && self.bytes > PENDING_BYTES_MAX
     }
 
     /// When its first packet is seen or heard.
@@ -194,8 +199,19 @@ impl Mux {
     fn begin(&mut self) -> Result<(), Error> {
         self.wait_until(|tracks| {
             let ready = |t: &Track| t.ended || (t.format.is_some() && !t.pending.is_empty());
-            tracks.iter().all(ready) || tracks.iter().any(Track::pressing)
+            // The header names every track: nothing that only leads in time may make it begin without one.
+            let known = tracks.iter().all(|t| t.ended || t.format.is_some());
+            tracks.iter().all(ready) || (known && tracks.iter().any(Track::pressing)) || tracks.iter().any(Track::heavy)
         })?;
+        if self.tracks.iter().any(|t| !t.ended && t.format.is_none()) {
+            return Err(Error::State {
+                what: format!(
+                    "a track was added and {} MiB were written to others before its first frame: expected tracks to be written side by side",
+                    PENDING_BYTES_MAX >> 20
+                ),
+                reason: "track-not-written",
+            });
+        }
         let mut any = false;
         for track in self.tracks.iter_mut().filter(|t| !t.pending.is_empty() || !t.ended) {
             if let Some(format) = &track.format {
