@@ -1,0 +1,297 @@
+//! Captures that run: loops, policies, sequences that are decoded once, closing.
+
+use crate::support::{LONG, each, pattern, runtime};
+use beamline_capture::{Request, read_counter};
+use beamline_codec::ImageKind;
+use beamline_flow::{CaptureOptions, CaptureSession, FrameStream, OPEN_FRAMES_MAX, Policy, Pop, Runtime, encode_image};
+use beamline_io::Cancel;
+use beamline_media::{ErrorCode, Frame, PixelFormat, Size};
+use beamline_testkit::capture::FakeBackend;
+use std::{
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+fn open(runtime: &Runtime, url: &str) -> CaptureSession {
+    let request: Request = runtime.backends.parse(url).unwrap();
+    CaptureSession::open(runtime, &request, Cancel::new()).unwrap()
+}
+
+/// A runtime that knows the fakes.
+fn with_fakes() -> Runtime {
+    let mut backends = beamline_capture::Registry::with_builtins();
+    backends.register(Box::new(FakeBackend));
+    Runtime {
+        backends: Arc::new(backends),
+        ..runtime()
+    }
+}
+
+fn times(stream: &FrameStream) -> Vec<i64> {
+    let mut times = Vec::new();
+    each(stream, |frame| times.push(frame.info().timestamp_us.unwrap())).unwrap();
+    times
+}
+
+const SMALL: &str = "pattern:ball?width=320&height=180&frameRate=25&live=false";
+
+#[test]
+fn a_pattern_gives_its_frames_and_ends() {
+    let runtime = runtime();
+    let session = open(&runtime, &format!("{SMALL}&frames=100"));
+    assert_eq!(session.caps().size, Size::new(320, 180));
+    assert!(!session.live());
+    let stream = session.frames(CaptureOptions::default()).unwrap();
+    let mut n = 0;
+    each(&stream, |frame| {
+        assert_eq!(frame.info().timestamp_us, Some(n * 40_000));
+        assert_eq!(read_counter(&frame).expect("a counter").frame, n as u32);
+        n += 1;
+    })
+    .unwrap();
+    assert_eq!(n, 100);
+    let stats = session.stats();
+    assert_eq!(
+        (stats.captured, stats.dropped, stats.lost, stats.copies),
+        (100, 0, 0, 0)
+    );
+    assert!(
+        times(&session.frames(CaptureOptions::default()).unwrap()).is_empty(),
+        "a late loop hears the end"
+    );
+    assert!(session.wait_closed(LONG));
+    assert_eq!(runtime.arena.stats().live, 0);
+}
+
+#[test]
+fn two_loops_get_the_same_and_the_end_of_one_is_not_the_end_of_the_other() {
+    let runtime = runtime();
+    let session = open(&runtime, &format!("{SMALL}&frames=60"));
+    let leaver = session.frames(CaptureOptions::default()).unwrap();
+    let stayer = session.frames(CaptureOptions::default()).unwrap();
+    let left = thread::spawn(move || {
+        for n in 0..5 {
+            let Pop::Item(held) = leaver.pop_timeout(LONG) else {
+                panic!("no frame {n}");
+            };
+            drop(held);
+        }
+    });
+    let seen = times(&stayer);
+    left.join().unwrap();
+    let last = *seen.last().unwrap();
+    assert_eq!(last, 59 * 40_000, "{seen:?}");
+    assert!(seen.windows(2).all(|w| w[1] - w[0] == 40_000), "{seen:?}");
+}
+
+#[test]
+fn without_a_loop_the_source_stands_still() {
+    let runtime = runtime();
+    let session = open(&runtime, &format!("{SMALL}&frames=20"));
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(session.stats().captured, 0);
+    drop(session.frames(CaptureOptions::default()).unwrap());
+    thread::sleep(Duration::from_millis(50));
+    let before = session.stats().captured;
+    assert!(before < 20, "{before}");
+    let rest = times(&session.frames(CaptureOptions::default()).unwrap());
+    assert_eq!(rest.len() as u64, 20 - before);
+}
+
+#[test]
+fn latest_under_a_slow_consumer_counts_what_it_drops() {
+    let runtime = runtime();
+    let session = open(&runtime, "pattern:ball?width=320&height=180&frameRate=200&frames=60");
+    assert!(session.live());
+    let stream = session.frames(CaptureOptions::default()).unwrap();
+    let mut seen = 0;
+    let mut last = i64::MIN;
+    each(&stream, |frame| {
+        let at = frame.info().timestamp_us.unwrap();
+        assert!(at > last);
+        last = at;
+        seen += 1;
+        thread::sleep(Duration::from_millis(30));
+    })
+    .unwrap();
+    let stats = session.stats();
+    println!("latest: {seen} seen, {stats:?}");
+    assert!(stats.dropped > 0);
+    assert_eq!(seen + stats.dropped, stats.captured);
+    assert_eq!(stats.captured + stats.lost, 60);
+}
+
+#[test]
+fn frames_that_are_kept_open_are_drops_for_latest() {
+    let runtime = runtime();
+    let session = open(&runtime, "pattern:ball?width=320&height=180&frameRate=200&frames=60");
+    let stream = session.frames(CaptureOptions::default()).unwrap();
+    let mut kept = Vec::new();
+    while let Pop::Item(held) = stream.pop_timeout(LONG) {
+        kept.push(held);
+    }
+    assert!(kept.len() <= OPEN_FRAMES_MAX as usize + 1, "{}", kept.len());
+    let stats = session.stats();
+    assert_eq!(kept.len() as u64 + stats.dropped, stats.captured);
+}
+
+#[test]
+fn block_with_all_frames_held_goes_on_when_one_is_closed_and_loses_none() {
+    let runtime = runtime();
+    let session = open(&runtime, &format!("{SMALL}&frames=50"));
+    let stream = session.frames(CaptureOptions::default()).unwrap();
+    let mut kept = Vec::new();
+    while !stream.exhausted() {
+        match stream.pop_timeout(LONG) {
+            Pop::Item(held) => kept.push(held),
+            other => panic!("{other:?}"),
+        }
+    }
+    thread::sleep(Duration::from_millis(50));
+    let stuck = session.stats().captured;
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(session.stats().captured, stuck, "the source waits");
+    let mut next = kept.len() as i64;
+    while next < 50 {
+        drop(kept.remove(0));
+        let Pop::Item(held) = stream.pop_timeout(LONG) else {
+            panic!("no frame {next}");
+        };
+        assert_eq!(held.frame.info().timestamp_us, Some(next * 40_000));
+        kept.push(held);
+        next += 1;
+    }
+    assert!(matches!(stream.pop_timeout(LONG), Pop::End(None)));
+    assert_eq!(session.stats().dropped, 0);
+}
+
+#[test]
+fn close_comes_within_100_ms_whatever_the_source_does() {
+    let runtime = with_fakes();
+    for url in [
+        "pattern:ball?width=320&height=180&frameRate=1",
+        "pattern:noise?width=1920&height=1080&frameRate=60",
+        "pattern:ball?width=320&height=180&live=false",
+        "fake:blocks?after=1",
+        "fake:live",
+    ] {
+        let session = open(&runtime, url);
+        let stream = session.frames(CaptureOptions::default()).unwrap();
+        let Pop::Item(held) = stream.pop_timeout(LONG) else {
+            panic!("no frame of {url}");
+        };
+        let bytes = held.frame.row(0, 0).to_vec();
+        thread::sleep(Duration::from_millis(30));
+        let began = Instant::now();
+        session.close();
+        assert!(session.wait_closed(LONG));
+        let took = began.elapsed();
+        println!("close of {url}: {took:?}");
+        assert!(took < Duration::from_millis(100), "{url}: {took:?}");
+        assert_eq!(each(&stream, drop).unwrap_err().code(), ErrorCode::Aborted);
+        assert_eq!(held.frame.row(0, 0), bytes, "frames live on");
+        assert_eq!(
+            session.frames(CaptureOptions::default()).unwrap_err().reason(),
+            "closed"
+        );
+    }
+}
+
+#[test]
+fn a_device_that_is_lost_is_an_error_behind_its_last_frame() {
+    let runtime = with_fakes();
+    let session = open(&runtime, "fake:fails?after=3");
+    let stream = session.frames(CaptureOptions::default()).unwrap();
+    let mut n = 0;
+    let error = each(&stream, |_| n += 1).unwrap_err();
+    assert_eq!((n, error.code()), (3, ErrorCode::DeviceLost));
+    let error = each(&session.frames(CaptureOptions::default()).unwrap(), drop).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::DeviceLost, "and for a late loop");
+}
+
+#[test]
+fn a_change_of_format_is_seen_in_frames_and_caps() {
+    let runtime = with_fakes();
+    let session = open(&runtime, "fake:changes?frames=6");
+    let mut sizes = Vec::new();
+    each(&session.frames(CaptureOptions::default()).unwrap(), |frame| {
+        sizes.push(frame.info().coded.width);
+    })
+    .unwrap();
+    assert_eq!(sizes, [64, 64, 32, 32, 64, 64]);
+}
+
+/// Writes a sequence of stills and gives the pictures.
+fn sequence(runtime: &Runtime, folder: &Path, kind: ImageKind, ending: &str, format: &str) -> Vec<Frame> {
+    let pictures = pattern(
+        runtime,
+        &format!("pattern:smpte?width=160&height=90&live=false&frames=5&format={format}"),
+    );
+    for (n, frame) in pictures.iter().enumerate() {
+        let image = encode_image(runtime, frame, kind).unwrap();
+        std::fs::write(folder.join(format!("{n:03}.{ending}")), &image.bytes).unwrap();
+    }
+    pictures
+}
+
+#[test]
+fn sequences_are_decoded_looped_and_kept() {
+    for (kind, ending, format) in [
+        (ImageKind::Png, "png", "RGBA"),
+        (ImageKind::Jpeg { quality: 0.9 }, "jpg", "I420"),
+    ] {
+        let runtime = runtime();
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = sequence(&runtime, folder.path(), kind, ending, format);
+        let url = format!(
+            "{}/%03d.{ending}?live=false&loop=true&frameRate=50",
+            folder.path().display()
+        );
+        let session = open(&runtime, &url);
+        assert_eq!(session.caps().size, Size::new(160, 90));
+        let stream = session.frames(CaptureOptions::default()).unwrap();
+        for n in 0..23_usize {
+            let Pop::Item(held) = stream.pop_timeout(LONG) else {
+                panic!("no frame {n}");
+            };
+            let info = held.frame.info();
+            assert_eq!(info.timestamp_us, Some(n as i64 * 20_000), "{ending}");
+            assert_eq!(info.visible.size(), Size::new(160, 90));
+            if ending == "png" {
+                assert_eq!(info.format, PixelFormat::RGBA);
+                let same = (0..90).all(|y| held.frame.row(0, y) == pictures[n % 5].row(0, y));
+                assert!(same, "picture {n} is not the one that was written");
+            } else {
+                let (a, b) = (held.frame.row(0, 45), pictures[n % 5].row(0, 45));
+                let off: i32 = a
+                    .iter()
+                    .zip(b)
+                    .map(|(a, b)| (i32::from(*a) - i32::from(*b)).abs())
+                    .sum();
+                assert!(off < 160 * 20, "{off}");
+            }
+        }
+        let stats = session.stats();
+        println!("{ending}: {stats:?}");
+        assert_eq!(stats.decoded, 5, "each picture once");
+        assert!(stats.cached >= 18, "{stats:?}");
+        session.close();
+        assert!(session.wait_closed(LONG));
+    }
+}
+
+#[test]
+fn each_policy_can_be_chosen() {
+    let runtime = runtime();
+    let session = open(&runtime, &format!("{SMALL}&frames=40"));
+    let options = |policy| CaptureOptions {
+        queue: Some(3),
+        policy: Some(policy),
+    };
+    let oldest = session.frames(options(Policy::DropOldest)).unwrap();
+    assert!(session.wait_closed(LONG), "nobody makes it wait");
+    assert_eq!(times(&oldest), [37, 38, 39].map(|n| n * 40_000));
+    assert_eq!(session.stats().dropped, 37);
+}
