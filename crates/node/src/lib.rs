@@ -15,6 +15,9 @@
 mod capture;
 mod error;
 mod events;
+mod frame_layout;
+mod frame_spec;
+mod frame_views;
 mod frames;
 mod info;
 mod input;

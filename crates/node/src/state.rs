@@ -23,7 +23,7 @@ use napi::{
 };
 use napi_derive::napi;
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -49,7 +49,7 @@ pub struct NativeRuntime {
     /// Four numbers per frame that a stream hands over: id, layout, timestamp, duration.
     pub(crate) scratch: RefCell<Float64Array>,
     pub(crate) frames: RefCell<Table<FrameEntry>>,
-    pub(crate) layouts: RefCell<crate::frames::Layouts>,
+    pub(crate) layouts: RefCell<crate::frame_layout::Layouts>,
     pub(crate) streams: RefCell<Table<Stream>>,
     pub(crate) inputs: RefCell<Table<Input>>,
     pub(crate) captures: RefCell<Table<CaptureSession>>,
@@ -59,7 +59,6 @@ pub struct NativeRuntime {
     replies: RefCell<Table<PendingReply>>,
     /// Frames that JavaScript makes from bytes.
     pub(crate) pool: Arc<FramePool>,
-    pub(crate) js_copies: Cell<u64>,
 }
 
 enum PendingReply {
@@ -104,7 +103,6 @@ impl NativeRuntime {
             requests: RefCell::default(),
             replies: RefCell::default(),
             pool,
-            js_copies: Cell::new(0),
         })
     }
 

@@ -1,6 +1,6 @@
 //! I420 and NV12 to RGBA against H.273 in float64, over all of luma and chroma, not only what a picture happens to have.
 
-use crate::common::{Picture, to_rgb, with_range};
+use crate::picture::{Picture, to_rgb, with_range};
 use beamline_convert::Converter;
 use beamline_media::{ColorSpace, PixelFormat, Size};
 

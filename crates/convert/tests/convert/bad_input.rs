@@ -1,6 +1,6 @@
 //! Whatever sizes, strides, lengths and formats come: a typed error or a picture, never a panic.
 
-use crate::common::Picture;
+use crate::picture::Picture;
 use beamline_arena::{Arena, PoolConfig, Wait};
 use beamline_convert::{Converter, Error, Source, Target};
 use beamline_media::{ColorSpace, FrameInfo, FramePool, PixelFormat, Rect, Rotation, Size};

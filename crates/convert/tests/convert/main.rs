@@ -3,7 +3,7 @@
 
 mod accuracy;
 mod bad_input;
-mod common;
 mod pairs;
+mod picture;
 mod rotate;
 mod scale;

@@ -1,6 +1,6 @@
 //! Every pair of formats against float64, with odd sizes, padded rows and guards.
 
-use crate::common::{GUARD, Picture, with_range, worst};
+use crate::picture::{GUARD, Picture, with_range, worst};
 use beamline_convert::{Converter, Error, supports};
 use beamline_media::{ColorSpace, ErrorCode, Model, PixelFormat, Size};
 

@@ -1,6 +1,6 @@
 //! Turning against a reference that moves one group at a time.
 
-use crate::common::Picture;
+use crate::picture::Picture;
 use beamline_convert::Converter;
 use beamline_media::{ColorSpace, PixelFormat, Rotation, Size};
 

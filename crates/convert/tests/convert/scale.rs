@@ -1,6 +1,6 @@
 //! Scaling: what is smooth stays smooth, what is constant stays constant, for every pair of formats.
 
-use crate::common::{GUARD, Picture, to_rgb, with_range};
+use crate::picture::{GUARD, Picture, to_rgb, with_range};
 use beamline_convert::{Converter, Filter, supports};
 use beamline_media::{ColorSpace, Model, PixelFormat, Size};
 

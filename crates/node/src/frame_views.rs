@@ -1,0 +1,92 @@
+//! The bytes of frames as JavaScript sees them: the three ways of `zeroCopyMode`.
+
+use crate::{
+    frame_layout::{LayoutKey, buffer_of},
+    frames::FrameEntry,
+    state::NativeRuntime,
+    sys::buffer::{self, RawValue},
+};
+use napi::{
+    Env, JsValue,
+    bindgen_prelude::{Uint8Array, Unknown},
+};
+use napi_derive::napi;
+
+#[napi]
+impl NativeRuntime {
+    /// Way `external`: an ArrayBuffer over buffer `index` of the frame. Detach it by `closeView` before the frame is closed.
+    #[napi(ts_return_type = "ArrayBuffer | null")]
+    pub fn view(&self, env: Env, id: f64, index: u32) -> Option<RawValue> {
+        let mut frames = self.frames.borrow_mut();
+        let entry = frames.get_mut(id)?;
+        let (lease, offset, len) = buffer_of(&entry.held.frame, index as usize)?;
+        let (value, hold) = buffer::external(&env, &lease, offset, len)?;
+        entry.views.push(hold);
+        Some(value)
+    }
+
+    /// Way `wasm`: a number for the slot behind buffer `index`.
+    #[napi]
+    pub fn slot_key(&self, id: f64, index: u32) -> f64 {
+        let frames = self.frames.borrow();
+        frames
+            .get(id)
+            .and_then(|e| buffer_of(&e.held.frame, index as usize))
+            .map_or(-1.0, |(lease, ..)| {
+                let at = lease.slot_ref();
+                f64::from(at.segment) * 64.0 + f64::from(at.slot)
+            })
+    }
+
+    /// Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory.
+    #[napi]
+    pub fn map_slot(&self, env: Env, id: f64, index: u32, memory: Unknown<'_>) -> bool {
+        let lease = self
+            .frames
+            .borrow()
+            .get(id)
+            .and_then(|e| buffer_of(&e.held.frame, index as usize))
+            .map(|(l, ..)| l);
+        lease.is_some_and(|lease| buffer::map_over(&env, &lease, memory.raw()))
+    }
+
+    /// Way `copy`: the bytes of buffer `index`, copied.
+    #[napi]
+    pub fn copied(&self, id: f64, index: u32) -> Option<Uint8Array> {
+        let held = self.held(id).ok()?;
+        let (lease, offset, len) = buffer_of(&held.frame, index as usize)?;
+        if index == 0 {
+            self.count_copy();
+        }
+        Some(Uint8Array::new(lease.bytes()[offset..offset + len].to_vec()))
+    }
+
+    /// Way `copy`: puts the bytes of a frame that JavaScript has written back into its slot: gives its number from now on. A
+    /// frame that somebody else holds too stays as it was.
+    #[napi]
+    pub fn write_back(&self, id: f64, bytes: Uint8Array) -> f64 {
+        let Some(FrameEntry { held, views }) = self.frames.borrow_mut().remove(id) else {
+            return 0.0;
+        };
+        let layout = LayoutKey::of(&held.frame);
+        let fits = layout.buffers.len() == 1 && layout.buffers[0][1] == bytes.len();
+        let written = if fits {
+            held.write_with(|frame| {
+                for (i, [_, offset, _, len]) in layout.planes.iter().enumerate() {
+                    frame.plane_mut(i).0.copy_from_slice(&bytes[*offset..offset + len]);
+                }
+            })
+        } else {
+            Err(held)
+        };
+        self.count_copy();
+        let (Ok(held) | Err(held)) = written;
+        self.frames.borrow_mut().insert(FrameEntry { held, views })
+    }
+
+    /// Detaches an ArrayBuffer that `view` gave.
+    #[napi]
+    pub fn close_view(&self, env: Env, view: Unknown<'_>) -> bool {
+        buffer::detach(&env, view.raw())
+    }
+}
