@@ -180,8 +180,9 @@ unsafe extern "C" fn read(opaque: *mut c_void, buf: *mut u8, size: c_int) -> c_i
 }
 
 unsafe extern "C" fn write<T: Target>(opaque: *mut c_void, buf: ff::WriteBuf, size: c_int) -> c_int {
+    let buf: *const u8 = buf;
     // SAFETY: FFmpeg gives `size` readable bytes.
-    let bytes = unsafe { std::slice::from_raw_parts(buf.cast_const(), usize::try_from(size).unwrap_or(0)) };
+    let bytes = unsafe { std::slice::from_raw_parts(buf, usize::try_from(size).unwrap_or(0)) };
     // SAFETY: this callback belongs to `Avio::<Sink<T>>::writer`.
     unsafe {
         guarded(opaque, |state: &mut Sink<T>| {

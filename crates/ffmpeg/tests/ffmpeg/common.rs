@@ -19,23 +19,27 @@ pub(crate) fn clip() -> PathBuf {
 
 /// Runs `ffmpeg` with arguments that are cut at blanks; `{clip}` is the clip, `{out}` the file in `folder` that is returned.
 pub(crate) fn make(folder: &Path, name: &str, arguments: &str) -> PathBuf {
+    try_make(folder, name, arguments).unwrap_or_else(|words| panic!("{arguments}: {words}"))
+}
+
+/// The same; the command's words when it fails.
+pub(crate) fn try_make(folder: &Path, name: &str, arguments: &str) -> Result<PathBuf, String> {
     let out = folder.join(name);
     let words = arguments.split_whitespace().map(|word| match word {
         "{clip}" => clip().display().to_string(),
         "{out}" => out.display().to_string(),
-        word => word.replace("{folder}", &folder.display().to_string()),
+        word => word.to_owned(),
     });
     let ran = Command::new("ffmpeg")
         .args(["-v", "error", "-y"])
         .args(words)
         .output()
         .expect("the ffmpeg command is there");
-    assert!(
-        ran.status.success(),
-        "{arguments}: {}",
-        String::from_utf8_lossy(&ran.stderr)
-    );
-    out
+    if ran.status.success() {
+        Ok(out)
+    } else {
+        Err(String::from_utf8_lossy(&ran.stderr).into_owned())
+    }
 }
 
 /// What `ffprobe` prints for these arguments.

@@ -202,11 +202,10 @@ fn rotation_turns_the_picture_as_the_command_does() {
     let mut seen = Vec::new();
     for degrees in [90, 180, 270] {
         let name = format!("r{degrees}.mp4");
-        let path = make(
-            folder.path(),
-            &name,
-            &format!("-i {plain} -c copy -metadata:s:v:0 rotate={degrees} {{out}}"),
-        );
+        // FFmpeg 6 and newer turn by an option before the input, 5.1 by a tag.
+        let new = format!("-display_rotation {degrees} -i {plain} -c copy {{out}}");
+        let old = format!("-i {plain} -c copy -metadata:s:v:0 rotate={degrees} {{out}}");
+        let path = try_make(folder.path(), &name, &new).unwrap_or_else(|_| make(folder.path(), &name, &old));
         let upright = make(
             folder.path(),
             "upright.yuv",
