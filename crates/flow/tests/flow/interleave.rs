@@ -181,3 +181,22 @@ fn a_track_takes_only_what_it_was_made_for() {
         "invalid-argument"
     );
 }
+
+#[test]
+fn a_track_that_is_never_begun_is_told_before_memory_runs_out() {
+    let runtime = runtime();
+    let clip = open_clip(&runtime);
+    let (track, sound) = long_sound(&clip, 1);
+    let sink = MemorySink::new();
+    let output = Output::create(&runtime, Box::new(sink), &mp4(true), Cancel::new()).unwrap();
+    let _video = output.add_video(quick()).unwrap();
+    let audio = Patient::new(output.add_packets(track).unwrap());
+    let huge = Packet {
+        data: vec![0; 1 << 20].into(),
+        ..sound[0].clone()
+    };
+    let at_write = (0..100).find_map(|_| audio.until_taken(|writer| writer.write_packet(huge.clone())).err());
+    let at_close = close(&output).unwrap_err();
+    assert!(at_write.is_none_or(|error| error.reason() == "track-not-written"));
+    assert_eq!(at_close.reason(), "track-not-written", "{at_close}");
+}
