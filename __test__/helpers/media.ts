@@ -79,8 +79,7 @@ export const files = {
       'aac',
     ]),
   odd: () => fixture('odd-322x182.mp4', [...short(1), '-an', '-vf', 'scale=322:182', ...x264]),
-  rotated: () => fixture('rotated.mp4', ['-display_rotation', '90', '-i', files.odd(), '-c', 'copy']),
-  rotatedByTag: () => fixture('rotated-tag.mp4', ['-i', files.odd(), '-c', 'copy', '-metadata:s:v', 'rotate=90']),
+  rotated: () => fixture('rotated.mp4', ['-i', files.odd(), '-c', 'copy', '-metadata:s:v', 'rotate=90']),
   /** Frames at 0, 1, 4, 9, … thirtieths of a second. */
   variable: () =>
     fixture('vfr.mp4', [

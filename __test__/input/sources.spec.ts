@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { BeamlineError, type InputSource, memory, openInput } from 'beamline'
+import { files, root, scratch } from '../helpers/media.js'
+import { nothingIsHeld, until } from '../helpers/memory.js'
+
+const path = files.tiny()
+const bytes = new Uint8Array(readFileSync(path))
+const folder = scratch()
+
+async function count(source: InputSource): Promise<number> {
+  await using input = await openInput(source)
+  let n = 0
+  for await (const frame of input.video!.frames()) {
+    frame.close()
+    n++
+  }
+  return n
+}
+
+describe('openInput: a path, a URL, bytes, a Blob and { size, read } give the same pictures', () => {
+  const sources: Record<string, () => InputSource> = {
+    path: () => path,
+    'file: URL': () => pathToFileURL(path),
+    'file: URL as text': () => pathToFileURL(path).href,
+    Uint8Array: () => bytes,
+    ArrayBuffer: () => bytes.slice().buffer,
+    Blob: () => new Blob([bytes]),
+    'read, synchronous': () => ({ size: bytes.length, read: (at: number, n: number) => bytes.subarray(at, at + n) }),
+    'read, a turn of the event loop later': () => ({
+      size: bytes.length,
+      read: (at: number, n: number) =>
+        new Promise<Uint8Array>((resolve) => setImmediate(() => resolve(bytes.slice(at, at + n)))),
+    }),
+    'read, short': () => ({
+      size: bytes.length,
+      read: async (at: number, n: number) => bytes.subarray(at, at + Math.min(n, 777)),
+    }),
+  }
+  for (const [name, source] of Object.entries(sources)) {
+    test(name, async () => assert.equal(await count(source()), 25))
+  }
+})
+
+test('read: a failing one is a typed error that says its words, at opening and later', async () => {
+  await assert.rejects(openInput({ size: 1000, read: () => Promise.reject(new Error('the disk is on fire')) }), (e) => {
+    assert.ok(e instanceof BeamlineError)
+    assert.match(e.message, /disk is on fire/)
+    return true
+  })
+  let failing = false
+  const read = (at: number, n: number) => {
+    if (failing) throw new Error('gone')
+    return bytes.subarray(at, at + Math.min(n, 512))
+  }
+  await using input = await openInput({ size: bytes.length, read })
+  failing = true
+  const loop = (async () => {
+    for await (const frame of input.video!.frames()) frame.close()
+  })()
+  await assert.rejects(loop, (e) => e instanceof BeamlineError && /gone/.test(e.message))
+})
+
+test('read that never answers: opening is cancelled by its signal, with the reason', async () => {
+  const abort = new AbortController()
+  const reason = new Error('too slow')
+  let asked = false
+  const read = () => {
+    asked = true
+    return new Promise<Uint8Array>(() => undefined)
+  }
+  const opening = openInput({ size: 1000, read }, { signal: abort.signal })
+  await until(() => asked, 'a read')
+  abort.abort(reason)
+  await assert.rejects(opening, (e) => e === reason)
+  await until(() => memory.stats().threads === 0, 'no thread')
+})
+
+test('read that hangs later: close() settles all the same, the loop ends quietly', async () => {
+  let hang = false
+  let hanging = false
+  const read = (at: number, n: number) => {
+    if (!hang) return bytes.slice(at, at + Math.min(n, 2048))
+    hanging = true
+    return new Promise<Uint8Array>(() => undefined)
+  }
+  const input = await openInput({ size: bytes.length, read })
+  hang = true
+  const loop = (async () => {
+    for await (const frame of input.video!.frames()) frame.close()
+    return 'quiet'
+  })()
+  await until(() => hanging, 'a read that hangs')
+  const begin = performance.now()
+  await input.close()
+  const ms = performance.now() - begin
+  console.log(`# close() took ${ms.toFixed(1)} ms`)
+  assert.ok(ms < 1000)
+  assert.equal(await loop, 'quiet')
+})
+
+test('openInput: an aborted signal rejects before anything is read', async () => {
+  const read = () => assert.fail('read')
+  await assert.rejects(openInput({ size: 10, read }, { signal: AbortSignal.abort('no') }), (e) => e === 'no')
+})
+
+describe('openInput: a typed error that says what was expected', () => {
+  const empty = join(folder, 'empty.mp4')
+  const text = join(folder, 'notes.mp4')
+  writeFileSync(empty, '')
+  writeFileSync(text, 'this is no film, however often one says so. '.repeat(200))
+  const table: ReadonlyArray<readonly [string, () => InputSource, string, string]> = [
+    ['no video', () => text, 'Data', 'not-media'],
+    ['a program', () => join(root, 'package.json'), 'Data', 'not-media'],
+    ['an empty file', () => empty, 'Data', 'not-media'],
+    ['no bytes', () => new Uint8Array(0), 'Data', 'not-media'],
+    ['no such file', () => join(folder, 'nothing.mp4'), 'NotFound', 'no-such-file'],
+    ['a folder', () => folder, 'InvalidConfig', 'is-a-directory'],
+    ['an http URL', () => 'http://example.org/film.mp4', 'InvalidConfig', 'invalid-argument'],
+    ['an http URL object', () => new URL('http://example.org/film.mp4'), 'InvalidConfig', 'invalid-argument'],
+    ['a number', () => 5 as unknown as string, 'InvalidConfig', 'invalid-argument'],
+    ['{ size } without read', () => ({ size: 5 }) as InputSource, 'InvalidConfig', 'invalid-argument'],
+    ['{ size: −1 }', () => ({ size: -1, read: () => bytes }), 'InvalidConfig', 'invalid-argument'],
+  ]
+  for (const [name, source, code, reason] of table) {
+    test(name, async () => {
+      await assert.rejects(openInput(source()), (e) => {
+        assert.ok(e instanceof BeamlineError, String(e))
+        assert.deepEqual([e.code, e.reason], [code, reason], e.message)
+        return true
+      })
+    })
+  }
+})
+
+test('a closed input: new loops are an InvalidState; close() again is the first close()', async () => {
+  const input = await openInput(path)
+  const closing = input.close()
+  assert.equal(input.close(), closing)
+  await closing
+  assert.equal(input.closed, true)
+  assert.throws(() => input.video!.frames()[Symbol.asyncIterator](), { name: 'BeamlineError', code: 'InvalidState' })
+})
+
+test('sources: after everything here no slot is live, no frame is open, no thread runs', async () => {
+  await nothingIsHeld()
+  await until(() => memory.stats().threads === 0, 'no thread')
+})
