@@ -19,7 +19,7 @@ export const specRules = [
   { folder: 'examples/', suite: 'readme', modes: [null] },
   { folder: 'readme/', suite: 'readme', modes: [null] }, // examples run as pasted
   { folder: 'tooling/', suite: 'tooling', modes: [null] },
-  { folder: 'flips/', suite: 'node', modes: [null] }, // minutes of damaged films: the mode changes nothing
+  { folder: 'flips/', suite: 'tooling', modes: [null] }, // minutes of damaged films: the mode changes nothing
   { folder: '', suite: 'node', modes: zeroCopyModes },
 ]
 
