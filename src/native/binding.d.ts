@@ -12,8 +12,6 @@ export declare class NativeRuntime {
   captureStats(capture: number): string
   /** Closes a capture; settles, with its last numbers, when its threads have ended. */
   closeCapture(request: number, id: number): void
-  /** A layout by its number, as JSON. */
-  layout(layout: number): string
   /** Way `external`: an ArrayBuffer over buffer `index` of the frame. Detach it by `closeView` before the frame is closed. */
   view(id: number, index: number): ArrayBuffer | null
   /** Way `wasm`: a number for the slot behind buffer `index`. */
@@ -29,6 +27,8 @@ export declare class NativeRuntime {
   writeBack(id: number, bytes: Uint8Array): number
   /** Detaches an ArrayBuffer that `view` gave. */
   closeView(view: unknown): boolean
+  /** A layout by its number, as JSON. */
+  layout(layout: number): string
   /** Lets go of a frame whose views are detached. */
   closeFrame(id: number): void
   /** Detaches the one ArrayBuffer that shows a frame and lets go of it: `closeView` and `closeFrame` in one call. */
@@ -53,8 +53,6 @@ export declare class NativeRuntime {
   expireToken(token: number): boolean
   /** Encodes a still on another thread; settles with its bytes. */
   encodeImage(request: number, id: number, mediaType: string, quality: number): BindingResult<boolean>
-  /** Copies that JavaScript of this environment asked for or made necessary: `[all]`. */
-  jsCopies(): number
   /** Versions, licence, formats, encoders, defaults, as JSON. */
   info(): string
   /** Memory's numbers, as JSON. */
