@@ -152,7 +152,10 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
 
   #fetch(): Promise<IteratorResult<VideoFrame>> {
     if (this.#id === 0) return this.#over()
-    const taken = this.#engine.native.take(this.#id, this.#source.batch)
+    return this.#answer(this.#engine.native.take(this.#id, this.#source.batch))
+  }
+
+  #answer(taken: number): Promise<IteratorResult<VideoFrame>> {
     if (taken > 0) return Promise.resolve({ done: false, value: this.#adopt(taken) })
     if (taken === EMPTY || taken === EXHAUSTED) return this.#wait(taken === EXHAUSTED)
     return this.#end(taken === FAILED)
@@ -209,13 +212,20 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   }
 
   #wake(): void {
-    const waiting = this.#stopWaiting()
+    const waiting = this.#waiting
     if (!waiting) return
+    this.#waiting = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     try {
-      this.#fetch().then(waiting.resolve, waiting.reject)
+      const taken = this.#id === 0 ? 0 : this.#engine.native.take(this.#id, this.#source.batch)
+      if (taken > 0) waiting.resolve({ done: false, value: this.#adopt(taken) })
+      else (this.#id === 0 ? this.#over() : this.#answer(taken)).then(waiting.resolve, waiting.reject)
     } catch (error) {
       waiting.reject(error)
     }
+    // Behind the consumer, who was queued above and will mostly have asked for the next frame by then: his wait takes over the hold.
+    queueMicrotask(() => this.#engine.release())
   }
 
   /** All frames that may be open are open, and nobody closes one. The stream lives: `next()` may be called again. */
