@@ -124,14 +124,18 @@ impl Shared {
 
     pub(super) fn finish(&self, result: Result<Report, Error>) {
         let result = result.map_err(Arc::new);
-        let done = {
+        let (done, enders) = {
             let mut state = self.lock();
             if let Ok(report) = &result {
                 self.note(report.bytes, report.fragments);
             }
             state.result = Some(result.clone());
-            state.done.take()
+            (state.done.take(), std::mem::take(&mut state.enders))
         };
+        // Encode threads that wait for frames end now: when muxing ended first, nobody else will tell them.
+        for end in &enders {
+            end();
+        }
         if let Some(done) = done {
             done(result.map_err(|e| Error::again(&e)));
         }
