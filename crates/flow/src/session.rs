@@ -16,7 +16,7 @@ use crate::{
 };
 use beamline_capture::{Context, Event, Request, Source, SourceStats};
 use beamline_codec::{VideoDecoder, VideoDecoderConfig};
-use beamline_io::Cancel;
+use beamline_io::{Cancel, CancelHook};
 use beamline_media::{Caps, Frame, Layout, Packet};
 use serde::Serialize;
 use std::{
@@ -107,6 +107,8 @@ struct Consumer {
     sender: Sender<Frame>,
     credits: Arc<Credits>,
     policy: Policy,
+    /// Ends a push that waits for room when the capture is closed.
+    _stop: CancelHook,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -179,6 +181,7 @@ impl CaptureSession {
         let policy = options.policy.unwrap_or(default);
         let (sender, receiver) = channel(options.queue.unwrap_or(4), policy);
         let credits = Credits::new(receiver.waker(), self.0.open_max);
+        let stop = self.0.cancel.on_cancel(receiver.stopper());
         let mut loops = lock(&self.0.loops);
         match &loops.over {
             Some(how) => sender.end(how.as_ref().map_or(Ok(()), |e| Err(Error::again(e)))),
@@ -186,6 +189,7 @@ impl CaptureSession {
                 sender,
                 credits: Arc::clone(&credits),
                 policy,
+                _stop: stop,
             }),
         }
         drop(loops);

@@ -9,6 +9,7 @@ mod damaged;
 mod input;
 mod interleave;
 mod output;
+mod sequence;
 mod session;
 mod sinks;
 mod stills;
