@@ -189,7 +189,7 @@ test('close(): frames that were handed out live on; threads are gone; a second c
   const closing = capture.close()
   assert.equal(capture.close(), closing)
   await closing
-  assert.equal(memory.stats().threads, 0)
+  await until(() => memory.stats().threads === 0, 'no thread')
   assert.equal(readCounter(value)?.frame, 0)
   value.close()
 })
@@ -208,7 +208,7 @@ test('await using closes a capture', async () => {
     assert.equal((await numbers(inside, 2)).length, 2)
   }
   assert.throws(() => capture[Symbol.asyncIterator](), { code: 'InvalidState' })
-  assert.equal(memory.stats().threads, 0)
+  await until(() => memory.stats().threads === 0, 'no thread')
 })
 
 test('loops: after everything here no slot is live and no frame is open', nothingIsHeld)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
-import { memory, VideoFrame, type VideoFrameToken } from 'beamline'
+import { memory, runtime, VideoFrame, type VideoFrameToken } from 'beamline'
 import { noise } from '../helpers/formats.js'
 import { copiesOf, copyOfLook, nothingIsHeld, until } from '../helpers/memory.js'
 
@@ -13,7 +13,7 @@ const make = () =>
 /** A worker that runs this text with `beamline` and `parentPort` at hand. */
 function worker(code: string): Worker {
   const text = `import { parentPort } from 'node:worker_threads'
-    import { VideoFrame, openCapture, memory } from '${import.meta.resolve('beamline')}'
+    import { runtime, VideoFrame } from '${import.meta.resolve('beamline')}'
     ${code}`
   return new Worker(new URL(`data:text/javascript,${encodeURIComponent(text)}`))
 }
@@ -22,8 +22,8 @@ const isVoid = { name: 'BeamlineError', code: 'NotFound', reason: 'token-void' }
 
 test('toToken, fromToken: a worker_thread sees the very bytes, without a copy, and gives its own back', async () => {
   const frame = make()
-  const { allocations } = memory.stats()
-  const thread = worker(`parentPort.on('message', (token) => {
+  const thread = worker(`parentPort.postMessage(runtime.zeroCopyMode)
+  parentPort.on('message', (token) => {
     if (token === 'end') return parentPort.close()
     const frame = VideoFrame.fromToken(token)
     const { bytes, stride } = frame.planes[0]
@@ -33,6 +33,9 @@ test('toToken, fromToken: a worker_thread sees the very bytes, without a copy, a
     parentPort.postMessage({ row, timestamp, duration, rotation, pixelFormat, back: frame.toToken() })
     frame.close()
   })`)
+  // Both probes are behind us: they take slots of their own.
+  assert.deepEqual(await once(thread, 'message'), [runtime.zeroCopyMode])
+  const { allocations } = memory.stats()
   const reply = once(thread, 'message')
   const copies = await copiesOf(async () => {
     thread.postMessage(frame.toToken())
