@@ -95,6 +95,9 @@ impl ByteSink for FileSink {
     }
 }
 
+/// The most bytes that a [`MemorySink`] takes: a seek far behind them must not become an allocation.
+const MEMORY_MAX: usize = 1 << 34;
+
 /// Memory, read by whoever holds a clone of [`MemorySink::shared`].
 #[derive(Debug, Default)]
 pub struct MemorySink {
@@ -120,7 +123,9 @@ impl ByteSink for MemorySink {
     fn write(&mut self, bytes: &[u8], cancel: &Cancel) -> Result<(), Error> {
         cancel.check()?;
         let mut all = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = self.at + bytes.len();
+        let end = self.at.checked_add(bytes.len()).filter(|end| *end <= MEMORY_MAX);
+        let too_far = || Error::os("write", "memory")(std::io::ErrorKind::FileTooLarge.into());
+        let end = end.ok_or_else(too_far)?;
         if all.len() < end {
             all.resize(end, 0);
         }
@@ -149,5 +154,23 @@ impl ByteSink for MemorySink {
 
     fn name(&self) -> &str {
         "memory"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seek_behind_all_memory_is_refused_at_the_write() {
+        let mut sink = MemorySink::new();
+        for far in [MEMORY_MAX as u64, u64::MAX] {
+            sink.seek(far).unwrap();
+            assert!(matches!(sink.write(b"x", &Cancel::new()), Err(Error::Os { .. })));
+        }
+        assert!(sink.shared().lock().unwrap().is_empty());
+        sink.seek(2).unwrap();
+        sink.write(b"x", &Cancel::new()).unwrap();
+        assert_eq!(*sink.shared().lock().unwrap(), [0, 0, b'x']);
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     FrameError, PLANES_MAX, PixelFormat,
     caps::{MAX_DIMENSION, MAX_PIXELS},
     color::ColorSpace,
-    frame_pool::Layout,
+    frame_pool::{Layout, PlaneLayout},
     geometry::{Rect, Rotation, Size},
 };
 use beamline_arena::{Lease, SlotMut};
@@ -247,7 +247,8 @@ impl Frame {
     }
 }
 
-fn check_plane(info: &FrameInfo, i: usize, offset: usize, stride: usize, have: usize) -> Result<(), FrameError> {
+/// Bytes that plane `i` spans, when they fit.
+fn check_plane(info: &FrameInfo, i: usize, offset: usize, stride: usize, have: usize) -> Result<usize, FrameError> {
     let row_bytes = info.format.row_bytes(i, info.coded.width);
     let rows = info.format.rows(i, info.coded.height);
     if stride < row_bytes {
@@ -268,7 +269,7 @@ fn check_plane(info: &FrameInfo, i: usize, offset: usize, stride: usize, have: u
             have,
         });
     }
-    Ok(())
+    Ok(need)
 }
 
 /// A picture that is being written: nobody else sees it before [`FrameMut::freeze`].
@@ -288,10 +289,24 @@ impl FrameMut {
     pub fn new(info: FrameInfo, slot: SlotMut, layout: &Layout) -> Result<Self, FrameError> {
         info.check()?;
         let mut at = [(0, 0); PLANES_MAX];
+        let mut free = 0;
         for (i, to) in at.iter_mut().enumerate().take(info.format.plane_count()) {
-            let plane = layout.planes[i];
-            check_plane(&info, i, plane.offset, plane.stride, slot.len())?;
-            *to = (plane.offset, plane.stride);
+            let PlaneLayout { offset, stride } = layout.planes[i];
+            let need = check_plane(&info, i, offset, stride, slot.len())?;
+            // They are written at the same time, so they come one behind the other.
+            if offset < free {
+                let (format, size) = (info.format, info.coded);
+                return Err(FrameError::Plane {
+                    plane: i,
+                    format,
+                    size,
+                    need,
+                    offset,
+                    have: 0,
+                });
+            }
+            free = offset + need;
+            *to = (offset, stride);
         }
         Ok(FrameMut { info, slot, at })
     }
