@@ -355,7 +355,8 @@ export class Output implements AsyncDisposable {
   /** For `await using`: leaving the block without `close()` keeps what is playable. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ending) await this.#ending.catch(() => undefined)
-    else await this.abort()
+    // What went wrong was said by the write or close() that it hit.
+    else await this.abort().catch(() => undefined)
   }
 }
 

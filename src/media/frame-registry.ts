@@ -28,10 +28,17 @@ function warnOnce(place: string | undefined, count: number): void {
   })
 }
 
+const fresh: Array<[token: BatchToken, ids: readonly number[]]> = []
+
+function register(): void {
+  for (const [token, ids] of fresh.splice(0)) collected.register(token, { ids, place: token.place })
+}
+
 /** A token for frames that came together. */
 export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
   const token = { place }
-  collected.register(token, { ids, place })
+  // Registering costs a microsecond: after the consumer's turn, for all batches of this turn at once.
+  if (fresh.push([token, ids]) === 1) setImmediate(register)
   return token
 }
 

@@ -18,8 +18,8 @@ export declare class NativeRuntime {
   slotKey(id: number, index: number): number
   /** Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory. */
   mapSlot(id: number, index: number, memory: unknown): boolean
-  /** Way `copy`: the bytes of buffer `index`, copied. */
-  copied(id: number, index: number): Uint8Array | null
+  /** Way `copy`: copies the bytes of buffer `index` into an array of that length. */
+  copied(id: number, index: number, into: Uint8Array): boolean
   /**
    * Way `copy`: puts the bytes of a frame that JavaScript has written back into its slot: gives its number from now on. A
    * frame that somebody else holds too stays as it was.
@@ -106,8 +106,11 @@ export declare class NativeRuntime {
   constructor(onRing: () => void, scratch: Float64Array)
   /** Keeps the process alive while something is awaited (`true`), or lets it end. */
   hold(hold: boolean): void
-  /** Everything that threads have said since the last time, as one flat list: see `events.rs`. */
-  drain(): Array<Field>
+  /**
+   * Everything that threads have said since the last time, as one flat list: see `events.rs`. A lone READY, the usual case, is the
+   * stream's number and nothing more.
+   */
+  drain(): number | Array<Field>
   /** Answers a read request with bytes, or with the words of the failure. */
   replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null): void
   /** Answers a sink request. */

@@ -170,7 +170,9 @@ export class Engine {
 
   #onRing(): void {
     try {
-      this.#dispatch(this.native.drain())
+      const said = this.native.drain()
+      if (typeof said === 'number') this.#wake(this.#ready, said)
+      else this.#dispatch(said)
     } catch (error) {
       // A fault of ours must be heard, and must not be swallowed by the native caller.
       queueMicrotask(() => {

@@ -155,8 +155,8 @@ export function openViews(
 ): OpenViews {
   const way = zeroCopyMode()
   if (way === 'external') return openExternal(native, frame, buffers.length)
-  if (way === 'wasm') return openWasm(native, frame, buffers) ?? openCopies(native, frame, buffers.length)
-  return openCopies(native, frame, buffers.length)
+  if (way === 'wasm') return openWasm(native, frame, buffers) ?? openCopies(native, frame, buffers)
+  return openCopies(native, frame, buffers)
 }
 
 function openExternal(native: Engine['native'], frame: number, count: number): OpenViews {
@@ -207,11 +207,18 @@ function openWasm(
   }
 }
 
-function openCopies(native: Engine['native'], frame: number, count: number): OpenViews {
-  const views = Array.from({ length: count }, (_, i) => {
-    const bytes = native.copied(frame, i)
-    if (!bytes) throw new BeamlineError('a frame could not be copied', { code: 'Internal', reason: 'internal' })
-    return { buffer: bytes.buffer as ArrayBuffer, offset: bytes.byteOffset }
+function openCopies(
+  native: Engine['native'],
+  frame: number,
+  buffers: ReadonlyArray<readonly number[]>,
+): OpenViews {
+  const views = buffers.map(([, bytes = 0], i) => {
+    // JavaScript's own memory, not zeroed first: it goes back at once when it is detached.
+    const copy = Buffer.allocUnsafeSlow(bytes)
+    if (!native.copied(frame, i, copy)) {
+      throw new BeamlineError('a frame could not be copied', { code: 'Internal', reason: 'internal' })
+    }
+    return { buffer: copy.buffer as ArrayBuffer, offset: copy.byteOffset }
   })
   return {
     views,

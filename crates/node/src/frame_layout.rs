@@ -1,23 +1,23 @@
 //! What frames of one stream have in common, told to JavaScript once and then by number.
 
-use beamline_media::{ColorSpace, Frame, Rect, Size};
-use serde::Serialize;
+use beamline_arena::Lease;
+use beamline_media::{ColorSpace, Frame, PLANES_MAX, PixelFormat, Rect, Rotation, Size};
+use serde_json::json;
 use std::collections::VecDeque;
 
-/// Everything about a frame that is the same for the next one of its stream. Told once, then by number.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// Everything about a frame that is the same for the next one of its stream. Told once, then by number. Made and compared for every
+/// frame, so it allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LayoutKey {
-    format: usize,
+    format: PixelFormat,
     coded: Size,
     visible: Rect,
-    rotation: u32,
+    rotation: Rotation,
     flip: bool,
-    color: [i32; 4],
-    /// Per plane: which buffer, offset in it, stride, bytes.
-    pub(crate) planes: Vec<[usize; 4]>,
-    /// Per buffer: offset in its slot, bytes, bytes of the slot.
-    pub(crate) buffers: Vec<[usize; 3]>,
+    color: ColorSpace,
+    planes: [[usize; 4]; PLANES_MAX],
+    buffers: [[usize; 3]; PLANES_MAX],
+    buffer_count: usize,
 }
 
 /// Layouts that JavaScript may still ask for: it does so at once, so a few are enough, and a user who cuts another rectangle out of each
@@ -54,34 +54,66 @@ impl Layouts {
 impl LayoutKey {
     pub(crate) fn of(frame: &Frame) -> Self {
         let info = frame.info();
-        let leases: Vec<_> = frame.leases().collect();
-        let mut spans = vec![(usize::MAX, 0usize); leases.len()];
-        let mut planes = Vec::with_capacity(frame.plane_count());
-        for i in 0..frame.plane_count() {
+        let mut leases: [Option<&Lease>; PLANES_MAX] = [None; PLANES_MAX];
+        let mut spans = [(usize::MAX, 0usize); PLANES_MAX];
+        let mut planes = [[0; 4]; PLANES_MAX];
+        let mut buffer_count = 0;
+        for (i, to) in planes.iter_mut().enumerate().take(frame.plane_count()) {
             let (lease, offset, stride) = frame.plane(i);
-            let (bytes, _) = frame.plane_bytes(i);
-            let buffer = leases.iter().position(|l| l.same_slot(lease)).unwrap_or(0);
+            let bytes = frame.plane_bytes(i).0.len();
+            let known = leases[..buffer_count].iter().flatten().position(|l| l.same_slot(lease));
+            let buffer = known.unwrap_or_else(|| {
+                leases[buffer_count] = Some(lease);
+                buffer_count += 1;
+                buffer_count - 1
+            });
             let span = &mut spans[buffer];
-            *span = (span.0.min(offset), span.1.max(offset + bytes.len()));
-            planes.push([buffer, offset, stride, bytes.len()]);
+            *span = (span.0.min(offset), span.1.max(offset + bytes));
+            *to = [buffer, offset, stride, bytes];
         }
-        for plane in &mut planes {
+        for plane in &mut planes[..frame.plane_count()] {
             plane[1] -= spans[plane[0]].0;
         }
+        let mut buffers = [[0; 3]; PLANES_MAX];
+        for (to, (lease, (from, end))) in buffers.iter_mut().zip(leases.iter().flatten().zip(spans)) {
+            *to = [from, end - from, lease.len()];
+        }
         LayoutKey {
-            format: info.format.index(),
+            format: info.format,
             coded: info.coded,
             visible: info.visible,
-            rotation: info.rotation.degrees(),
+            rotation: info.rotation,
             flip: info.flip,
-            color: color_to(info.color),
+            color: info.color,
             planes,
-            buffers: spans
-                .iter()
-                .zip(&leases)
-                .map(|((a, b), l)| [*a, b - a, l.len()])
-                .collect(),
+            buffers,
+            buffer_count,
         }
+    }
+
+    /// Per plane: which buffer, offset in it, stride, bytes.
+    pub(crate) fn planes(&self) -> &[[usize; 4]] {
+        &self.planes[..self.format.plane_count()]
+    }
+
+    /// Per buffer: offset in its slot, bytes, bytes of the slot.
+    pub(crate) fn buffers(&self) -> &[[usize; 3]] {
+        &self.buffers[..self.buffer_count]
+    }
+
+    /// As TypeScript reads it.
+    pub(crate) fn json(&self) -> String {
+        json!({
+            "format": self.format.index(),
+            "coded": self.coded,
+            "visible": self.visible,
+            "rotation": self.rotation.degrees(),
+            "flip": self.flip,
+            "color": color_to(self.color),
+            "planes": self.planes(),
+            "buffers": self.buffers(),
+        })
+        .to_string()
     }
 }
 
@@ -95,7 +127,7 @@ pub(crate) fn color_from([primaries, transfer, matrix, range]: [i32; 4]) -> Colo
     }
 }
 
-pub(crate) fn color_to(color: ColorSpace) -> [i32; 4] {
+fn color_to(color: ColorSpace) -> [i32; 4] {
     let range = color.full_range.map_or(-1, i32::from);
     [
         color.primaries.into(),
@@ -106,7 +138,7 @@ pub(crate) fn color_to(color: ColorSpace) -> [i32; 4] {
 }
 
 /// Lease, offset and length of a frame's `index`th distinct slot, as far as its planes use it.
-pub(crate) fn buffer_of(frame: &Frame, index: usize) -> Option<(beamline_arena::Lease, usize, usize)> {
+pub(crate) fn buffer_of(frame: &Frame, index: usize) -> Option<(Lease, usize, usize)> {
     let lease = frame.leases().nth(index)?.clone();
     let (mut from, mut to) = (usize::MAX, 0);
     for i in 0..frame.plane_count() {

@@ -50,15 +50,21 @@ impl NativeRuntime {
         lease.is_some_and(|lease| buffer::map_over(&env, &lease, memory.raw()))
     }
 
-    /// Way `copy`: the bytes of buffer `index`, copied.
+    /// Way `copy`: copies the bytes of buffer `index` into an array of that length.
     #[napi]
-    pub fn copied(&self, id: f64, index: u32) -> Option<Uint8Array> {
-        let held = self.held(id).ok()?;
-        let (lease, offset, len) = buffer_of(&held.frame, index as usize)?;
+    pub fn copied(&self, id: f64, index: u32, mut into: Uint8Array) -> bool {
+        let Ok(held) = self.held(id) else { return false };
+        let Some((lease, offset, len)) = buffer_of(&held.frame, index as usize) else {
+            return false;
+        };
+        if into.len() != len {
+            return false;
+        }
         if index == 0 {
             self.count_copy();
         }
-        Some(Uint8Array::new(lease.bytes()[offset..offset + len].to_vec()))
+        buffer::bytes_mut(&mut into).copy_from_slice(&lease.bytes()[offset..offset + len]);
+        true
     }
 
     /// Way `copy`: puts the bytes of a frame that JavaScript has written back into its slot: gives its number from now on. A
@@ -69,10 +75,10 @@ impl NativeRuntime {
             return 0.0;
         };
         let layout = LayoutKey::of(&held.frame);
-        let fits = layout.buffers.len() == 1 && layout.buffers[0][1] == bytes.len();
+        let fits = layout.buffers().len() == 1 && layout.buffers()[0][1] == bytes.len();
         let written = if fits {
             held.write_with(|frame| {
-                for (i, [_, offset, _, len]) in layout.planes.iter().enumerate() {
+                for (i, [_, offset, _, len]) in layout.planes().iter().enumerate() {
                     frame.plane_mut(i).0.copy_from_slice(&bytes[*offset..offset + len]);
                 }
             })

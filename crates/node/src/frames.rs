@@ -121,10 +121,10 @@ impl NativeRuntime {
     /// A layout by its number, as JSON.
     #[napi]
     pub fn layout(&self, layout: u32) -> String {
-        let layouts = self.layouts.borrow();
-        layouts
+        self.layouts
+            .borrow()
             .get(layout as usize)
-            .and_then(|l| serde_json::to_string(l).ok())
+            .map(LayoutKey::json)
             .unwrap_or_default()
     }
 

@@ -18,7 +18,7 @@ use beamline_io::{Cancel, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
 use bytes::Bytes;
 use napi::{
-    Env,
+    Either, Env,
     bindgen_prelude::{Float64Array, Function, JsValue, Uint8Array},
 };
 use napi_derive::napi;
@@ -112,15 +112,22 @@ impl NativeRuntime {
         self.doorbell.hold(env.raw(), hold);
     }
 
-    /// Everything that threads have said since the last time, as one flat list: see `events.rs`.
+    /// Everything that threads have said since the last time, as one flat list: see `events.rs`. A lone READY, the usual case, is the
+    /// stream's number and nothing more.
     #[napi]
-    pub fn drain(&self) -> Vec<Field> {
-        let mut fields = Vec::new();
+    pub fn drain(&self) -> Either<f64, Vec<Field>> {
         self.doorbell.answer();
-        while let Some(event) = self.doorbell.next() {
+        let first = self.doorbell.next();
+        let second = self.doorbell.next();
+        if let (Some(Event::Ready(id)), None) = (&first, &second) {
+            return Either::A(*id);
+        }
+        let mut fields = Vec::new();
+        let rest = std::iter::from_fn(|| self.doorbell.next());
+        for event in first.into_iter().chain(second).chain(rest) {
             self.write_down(event, &mut fields);
         }
-        fields
+        Either::B(fields)
     }
 
     fn write_down(&self, event: Event, fields: &mut Vec<Field>) {

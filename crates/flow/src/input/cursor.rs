@@ -162,22 +162,19 @@ impl Cursor {
             if sink.sender.is_gone() {
                 return Err(Stop::Enough);
             }
-            let packet = match demuxer.read() {
-                Ok(packet) => packet,
-                Err(e) => self.forgive(e.into())?,
-            };
+            let packet = self.read(&mut *demuxer)?;
             let done = packet.is_none();
             if packet.as_ref().is_some_and(|p| p.track != self.track) {
                 continue;
             }
             if let Err(e) = decoder.send(packet.as_ref()) {
-                self.forgive::<()>(e.into())?;
+                self.forgive(e.into())?;
             }
             loop {
                 match decoder.receive() {
                     Ok(Some(frame)) => chosen.offer(frame)?,
                     Ok(None) => break,
-                    Err(e) => drop(self.forgive::<()>(e.into())?),
+                    Err(e) => self.forgive(e.into())?,
                 }
             }
             if done {
@@ -199,11 +196,9 @@ impl Cursor {
             demuxer.seek(self.track, from)?;
         }
         loop {
-            let packet = match demuxer.read() {
-                Ok(packet) => packet,
-                Err(e) => self.forgive(e.into())?,
+            let Some(packet) = self.read(&mut *demuxer)? else {
+                return self.at_end();
             };
-            let Some(packet) = packet else { return self.at_end() };
             if packet.track != self.track {
                 continue;
             }
@@ -239,18 +234,26 @@ impl Cursor {
         }
     }
 
-    /// What an error in the data means: nothing when recovering (a read error is then the end), the missing end of the file when it
-    /// has one, else itself.
-    fn forgive<T>(&self, error: Error) -> Result<Option<T>, Stop> {
+    /// The next packet; the end, too, where the data is damaged and the end is to be told by [`Cursor::at_end`].
+    fn read(&self, demuxer: &mut dyn Demuxer) -> Result<Option<Packet>, Stop> {
+        match demuxer.read() {
+            Ok(packet) => Ok(packet),
+            Err(e) => self.forgive(e.into()).map(|()| None),
+        }
+    }
+
+    /// Passes over an error in the data when recovering, and in a file that is known to end too early: what can be decoded comes first,
+    /// then [`Cursor::at_end`] says what is missing.
+    fn forgive(&self, error: Error) -> Result<(), Stop> {
         let data = matches!(
             &error,
             Error::Codec(CodecError::Data { .. })
                 | Error::Container(ContainerError::Data { .. } | ContainerError::Truncated { .. })
         );
-        match &self.incomplete {
-            _ if data && self.recover => Ok(None),
-            Some(detail) if data => Err(self.truncated(detail).into()),
-            _ => Err(error.into()),
+        if data && (self.recover || self.incomplete.is_some()) {
+            Ok(())
+        } else {
+            Err(error.into())
         }
     }
 }

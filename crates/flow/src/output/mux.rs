@@ -225,7 +225,9 @@ impl Mux {
                 reason: "empty-output",
             });
         }
-        self.base_us = self.tracks.iter().filter_map(Track::first_shown_us).min().unwrap_or(0);
+        // What lies before 0 is priming that nobody trimmed: the file's beginning stays where it is.
+        let first_us = self.tracks.iter().filter_map(Track::first_shown_us).min();
+        self.base_us = first_us.unwrap_or(0).max(0);
         self.muxer.start()?;
         Ok(())
     }
