@@ -13,7 +13,10 @@ const allowed = [
   [/^crates\/convert\/(src|tests|benches)\/simd(\/|\.rs$)/, 'SIMD intrinsics'],
   [/^crates\/node\/src\/sys(\/|\.rs$)/, 'napi_sys'],
   [/^crates\/capture\/src\/backends\/[^/]+\/sys\.rs$/, 'device ioctls'],
-  [/^crates\/flow\/tests\/(count\/|zero_copy\.rs$)/, 'counts every malloc and mmap of its process, by standing in for them'],
+  [
+    /^crates\/flow\/tests\/(count\/|zero_copy\.rs$)/,
+    'counts every malloc and mmap of its process, by standing in for them',
+  ],
   [/^crates\/link\/src\/sys\.rs$/, 'sockets, pidfds, eventfds'],
   [/^crates\/alpha-capi\//, 'a C ABI'],
 ]

@@ -207,11 +207,7 @@ function openWasm(
   }
 }
 
-function openCopies(
-  native: Engine['native'],
-  frame: number,
-  buffers: ReadonlyArray<readonly number[]>,
-): OpenViews {
+function openCopies(native: Engine['native'], frame: number, buffers: ReadonlyArray<readonly number[]>): OpenViews {
   const views = buffers.map(([, bytes = 0], i) => {
     // JavaScript's own memory, not zeroed first: it goes back at once when it is detached.
     const copy = Buffer.allocUnsafeSlow(bytes)

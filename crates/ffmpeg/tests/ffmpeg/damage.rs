@@ -1,6 +1,6 @@
 //! Damaged files: an error or concealed pictures, never a crash, a leaked slot or a picture of a size that is not what it says.
 
-use crate::common::*;
+use crate::fixtures::*;
 use beamline_arena::Arena;
 use beamline_codec::CodecProvider;
 use beamline_container::ContainerProvider;

@@ -1,6 +1,6 @@
 //! Decoded pictures are those of the `ffmpeg` command, byte for byte, and lie in slots.
 
-use crate::common::*;
+use crate::fixtures::*;
 use beamline_arena::Arena;
 use beamline_codec::{CodecProvider, VideoDecoderConfig};
 use beamline_ffmpeg::Ffmpeg;

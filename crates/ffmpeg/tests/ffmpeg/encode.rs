@@ -1,6 +1,6 @@
 //! What is encoded comes back: the picture, the times, the colour, and no copy is made on the way in.
 
-use crate::common::*;
+use crate::fixtures::*;
 use beamline_arena::{Arena, Wait};
 use beamline_codec::{CodecProvider, Error, ImageKind, LatencyMode, VideoDecoderConfig, VideoEncoderConfig};
 use beamline_ffmpeg::Ffmpeg;

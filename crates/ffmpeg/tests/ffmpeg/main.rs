@@ -1,9 +1,9 @@
 //! FFmpeg behind the traits, against the `ffmpeg` and `ffprobe` commands.
 #![expect(unsafe_code, reason = "one test writes into a slot behind the encoder's back")]
 
-mod common;
 mod damage;
 mod decode;
 mod encode;
+mod fixtures;
 mod mux;
 mod open;

@@ -1,6 +1,6 @@
 //! What is written is what `ffprobe` and our own demuxer read: pictures, times, priming, rotation, colour.
 
-use crate::{common::*, encode};
+use crate::{encode, fixtures::*};
 use beamline_arena::Arena;
 use beamline_codec::{CodecProvider, VideoEncoderConfig};
 use beamline_container::{

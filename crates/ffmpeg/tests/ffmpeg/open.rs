@@ -1,6 +1,6 @@
 //! Opening, seeking, reading: tracks are told right, and what is no media is told what it is.
 
-use crate::common::*;
+use crate::fixtures::*;
 use beamline_arena::Arena;
 use beamline_codec::CodecProvider;
 use beamline_container::{ContainerProvider, Error};

@@ -126,6 +126,23 @@ impl Track {
     }
 }
 
+/// When the file begins, on the tracks' own timeline: with the first picture or sound. Sound of before 0, or before the pictures where
+/// those begin earlier, is priming that nobody trimmed (W3C chunks cannot say so): it does not move the pictures.
+fn begin_us(tracks: &[Track]) -> i64 {
+    let is_sound = |t: &Track| t.format.as_ref().is_some_and(|f| f.info.audio().is_some());
+    let pictures_us = tracks
+        .iter()
+        .filter(|t| !is_sound(t))
+        .filter_map(Track::first_shown_us)
+        .min();
+    let floor_us = pictures_us.unwrap_or(0).min(0);
+    let first_us = |t: &Track| {
+        t.first_shown_us()
+            .map(|us| if is_sound(t) { us.max(floor_us) } else { us })
+    };
+    tracks.iter().filter_map(first_us).min().unwrap_or(0)
+}
+
 fn decode_time(packet: &Packet) -> Option<i64> {
     packet.decode_us.or(packet.timestamp_us)
 }
@@ -225,9 +242,7 @@ impl Mux {
                 reason: "empty-output",
             });
         }
-        // What lies before 0 is priming that nobody trimmed: the file's beginning stays where it is.
-        let first_us = self.tracks.iter().filter_map(Track::first_shown_us).min();
-        self.base_us = first_us.unwrap_or(0).max(0);
+        self.base_us = begin_us(&self.tracks);
         self.muxer.start()?;
         Ok(())
     }
