@@ -202,8 +202,8 @@ export declare class VideoFrame {
 	 */
 	copyTo(destination: AllowSharedBufferSource, options?: VideoFrameCopyToOptions): Promise<PlaneLayout[]>;
 	/**
-	 * A frame that may be written. When nobody else holds this one's memory it is this frame itself, whose `planes` are made anew; else
-	 * a copy (counted), and this frame is closed. In both cases go on with what is returned.
+	 * A frame that may be written, over the same memory when nobody else holds it, else over a copy (counted). This frame is closed in both
+	 * cases: go on with what is returned.
 	 *
 	 * Throws an `InvalidStateError` when closed.
 	 */

@@ -1,4 +1,4 @@
-import { BeamlineError } from './errors.js'
+import { argumentError, BeamlineError } from './errors.js'
 import { batchOf, type BatchToken, callSite, placeInDevelopment } from './media/frame-registry.js'
 import { VideoFrame } from './media/video-frame.js'
 import { type Engine, engine, SCRATCH_FRAMES } from './native/engine.js'
@@ -53,6 +53,10 @@ export class FrameStream implements AsyncIterable<VideoFrame> {
 
   /** @internal */
   constructor(source: StreamSource) {
+    const { timeoutMs } = source
+    // setTimeout takes no more, and would fire at once.
+    if (!(timeoutMs >= 0 && timeoutMs < 2 ** 31))
+      throw argumentError('timeoutMs', 'milliseconds from 0 to 2147483647', timeoutMs)
     this.#source = source
     this.#place = callSite()
   }
@@ -64,16 +68,18 @@ export class FrameStream implements AsyncIterable<VideoFrame> {
 
   /** The same frames as a Web stream: a loop of its own, cancelled by cancelling the stream. Its reader closes the frames. */
   get readable(): ReadableStream<VideoFrame> {
-    const loop = this[Symbol.asyncIterator]()
+    // Opened at the first pull: a stream that nobody reads must not hold the source up.
+    let loop: AsyncIterator<VideoFrame> | undefined
     return new ReadableStream<VideoFrame>(
       {
-        async pull(controller) {
+        pull: async (controller) => {
+          loop ??= this[Symbol.asyncIterator]()
           const { done, value } = await loop.next()
           if (done) controller.close()
           else controller.enqueue(value)
         },
-        async cancel() {
-          await loop.return?.()
+        cancel: async () => {
+          await loop?.return?.()
         },
       },
       { highWaterMark: 0 },

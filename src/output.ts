@@ -271,7 +271,7 @@ export class Output implements AsyncDisposable {
     const rate = config.frameRate === undefined ? undefined : rateOf('frameRate', config.frameRate)
     for (const name of ['width', 'height', 'bitrate', 'keyInterval', 'threads', 'queue'] as const) {
       const value = config[name]
-      if (value !== undefined && (!Number.isInteger(value) || value < 0 || value > 2 ** 32)) {
+      if (value !== undefined && (!Number.isInteger(value) || value < 1 || value > 2 ** 32)) {
         throw argumentError(name, 'a whole number above 0', value)
       }
     }
@@ -287,6 +287,7 @@ export class Output implements AsyncDisposable {
 
   /** A track of sound that comes as chunks. `config` is what `input.audio.decoderConfig` gives. */
   addAudio(config: AudioTrackDecoderConfig): OutputChunkTrack<EncodedAudioChunk> {
+    if (typeof config?.codec !== 'string') throw argumentError('config', 'what input.audio.decoderConfig gives', config)
     const { codec, sampleRate, numberOfChannels } = config
     const json = JSON.stringify({ codec, sampleRate, channels: numberOfChannels, ...description(config) })
     return new OutputChunkTrack<EncodedAudioChunk>(this.#addPackets(json))
@@ -311,6 +312,7 @@ export class Output implements AsyncDisposable {
 
   /** Copies a track of an input as it is, by a thread of its own, at the pace of the other tracks. `close()` waits for its end. */
   copy(track: Track, options: CopyOptions = {}): void {
+    if (!(track?.input instanceof Input)) throw argumentError('track', 'a track of an input', track)
     const json = JSON.stringify({ from: options.from, to: options.to, shortest: options.shortest })
     unwrap(engine().native.copyTrack(this.#id, Input.numberOf(track.input), track.index, json))
   }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -180,6 +180,21 @@ test('record: a wrong command line is exit code 2, a missing source 3, an unwrit
     const { code, stderr } = await beamline(args)
     assert.equal(code, expected, `${args.join(' ')}: ${stderr}`)
     assert.match(stderr, words)
+  }
+})
+
+test('record: neither the file nor its poster ever replaces the source', async () => {
+  const source = join(folder, 'precious.mp4')
+  await copyFile(clip, source)
+  const { size } = await stat(source)
+  for (const more of [
+    ['-o', 'precious.mp4'],
+    ['-o', 'other.mp4', '--poster', 'precious.mp4'],
+  ]) {
+    const { code, stderr } = await beamline(['record', source, ...more, '--fast'])
+    assert.equal(code, 4, stderr)
+    assert.match(stderr, /than the source/)
+    assert.equal((await stat(source)).size, size)
   }
 })
 

@@ -1,3 +1,4 @@
+import { type Stats, statSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { BeamlineError } from '../errors.js'
@@ -115,6 +116,12 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
     return EXIT.source
   }
   say(source.why)
+  const lost = wouldOverwrite(settings)
+  if (lost) {
+    await source.close()
+    say(`beamline: ${lost}`)
+    return EXIT.target
+  }
   let output: Output
   try {
     output = await createOutput(settings.file)
@@ -133,6 +140,17 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
   } finally {
     await source.close()
   }
+}
+
+/** Recording a file into itself, or its poster over it, would lose it. */
+function wouldOverwrite({ source, file, poster }: Settings): string | undefined {
+  const [from, target, still] = [source, file, poster].map((path) =>
+    path ? statSync(path, { throwIfNoEntry: false }) : undefined,
+  )
+  const same = (a: Stats | undefined, b: Stats | undefined) => a !== undefined && a.ino === b?.ino && a.dev === b.dev
+  if (same(from, target)) return `expected another file to write than the source but received '${file}' for both`
+  if (same(from, still)) return `expected another file for the poster than the source but received '${poster}' for both`
+  return undefined
 }
 
 function isTargetError(error: unknown): boolean {
@@ -187,8 +205,9 @@ function note(progress: Progress, frame: VideoFrame, settings: Settings): void {
   progress.frames++
   progress.lastUs = frame.timestamp
   progress.endUs = frame.timestamp + (frame.duration ?? 0)
-  progress.width = frame.displayWidth
-  progress.height = frame.displayHeight
+  // As it is encoded: a turned picture is turned by the player.
+  progress.width = frame.visibleRect?.width ?? 0
+  progress.height = frame.visibleRect?.height ?? 0
   if (settings.poster === null) return
   // The first one, and then the one in the middle.
   const middle = frame.timestamp - progress.firstUs >= settings.durationUs / 2

@@ -204,8 +204,8 @@ export class VideoFrame {
   }
 
   /**
-   * A frame that may be written. When nobody else holds this one's memory it is this frame itself, whose `planes` are made anew; else
-   * a copy (counted), and this frame is closed. In both cases go on with what is returned.
+   * A frame that may be written, over the same memory when nobody else holds it, else over a copy (counted). This frame is closed in both
+   * cases: go on with what is returned.
    *
    * Throws an `InvalidStateError` when closed.
    */
