@@ -73,7 +73,8 @@ if (values.write) {
   const old = existsSync(kept) ? JSON.parse(readFileSync(kept, 'utf8')) : []
   const all = rows.flatMap(({ id }) => {
     const row = results.find((r) => r.id === id && !r.error) ?? old.find((r) => r.id === id)
-    return row ? [row] : []
+    // Command lines as they are typed in the checkout: where it lies is nobody's business.
+    return row ? [JSON.parse(JSON.stringify(row).replaceAll(`${root}/`, ''))] : []
   })
   writeFileSync(kept, `[\n${all.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`)
   const causes = JSON.parse(readFileSync(fromRoot('benches', 'causes.json'), 'utf8'))
