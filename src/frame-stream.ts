@@ -158,7 +158,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
 
   #fetch(): Promise<IteratorResult<VideoFrame>> {
     if (this.#id === 0) return this.#over()
-    return this.#answer(this.#engine.native.take(this.#id, this.#source.batch))
+    return this.#answer(this.#engine.frames.take(this.#id, this.#source.batch))
   }
 
   #answer(taken: number): Promise<IteratorResult<VideoFrame>> {
@@ -178,7 +178,8 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   /** Makes frames of what lies in the scratch array; gives the first, keeps the others. */
   #adopt(taken: number): VideoFrame {
     const { scratch } = this.#engine
-    const ids = taken === 1 ? [scratch[0] as number] : Array.from({ length: taken }, (_, i) => scratch[i * 4] as number)
+    const ids = [scratch[0] as number]
+    for (let i = 1; i < taken; i++) ids.push(scratch[i * 4] as number)
     const batch: BatchToken = batchOf(ids, placeInDevelopment() ?? this.#place)
     for (let i = taken - 1; i > 0; i--) this.#fetched.push(this.#frame(i, batch))
     return this.#frame(0, batch)
@@ -224,7 +225,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     clearTimeout(this.#timer)
     this.#timer = undefined
     try {
-      const taken = this.#id === 0 ? 0 : this.#engine.native.take(this.#id, this.#source.batch)
+      const taken = this.#id === 0 ? 0 : this.#engine.frames.take(this.#id, this.#source.batch)
       if (taken > 0) waiting.resolve({ done: false, value: this.#adopt(taken) })
       else (this.#id === 0 ? this.#over() : this.#answer(taken)).then(waiting.resolve, waiting.reject)
     } catch (error) {

@@ -215,7 +215,7 @@ export class OutputVideoTrack {
       () => unwrap(native.writeFrame(this.#lane.writer, id, key)) === 1,
       () => {
         id = (unwrap(native.derive(id, '{}')) as number[])[0] as number
-        return () => native.closeFrame(id)
+        return () => engine().frames.closeFrame(id)
       },
       options.signal,
     )

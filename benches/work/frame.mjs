@@ -1,6 +1,6 @@
 // Frames that wait, to JavaScript: METER SOURCE WIDTH HEIGHT FRAMES RUNS.
 //
-// The source fills a queue of 16 (as many as may be open at once) while this thread sleeps in `Atomics.wait`, so that the event loop
+// The source fills a queue of 64 while this thread sleeps in `Atomics.wait`, so that the event loop
 // does nothing outside the clock. Then the clock runs: a turn of `for await` for each frame that waits, touching one byte of `planes` and
 // closing, and one turn of the event loop, in which finalizers and the garbage collector get their chance. The clock is the CPU of this
 // thread alone: what wakes the producer is in it, what the producer does is not.
@@ -15,23 +15,24 @@ const [path, source, ...numbers] = process.argv.slice(2)
 const [width, height, frames, runs] = numbers.map(Number)
 const { threadCpuNs } = createRequire(import.meta.url)(path)
 
-const BURST = 16
+const BURST = 64
 const cell = new Int32Array(new SharedArrayBuffer(4))
 const doze = (ms) => Atomics.wait(cell, 0, 0, ms)
 
-const own = source.startsWith('pattern:') ? { width, height, counter: false, color: '#336699' } : { loop: true }
+const drawn = source.startsWith('pattern:')
+const own = drawn ? { width, height, counter: false, color: '#336699' } : { loop: true }
 const capture = await openCapture(source, { ...own, live: false })
 const { format } = capture
 if (format.width !== width || format.height !== height) throw new Error(`${source} is ${format.width}×${format.height}`)
 const stream = capture.frames({ queue: BURST, policy: 'block' })
 
-/** Blocks this thread until frames wait and no more come (a producer that slept is woken at half a queue, so at least 8); how many. */
+/** Blocks this thread until frames wait and no more come (a producer that slept is woken at a quarter of a queue, so at least 5); how many. */
 function fill() {
   for (let i = 0, before = -1; i < 10_000; i++) {
     const { waiting } = stream.stats()
-    if (waiting === BURST || (waiting >= BURST / 2 && waiting === before)) return waiting
+    if (waiting === BURST || (waiting > BURST / 4 && waiting === before)) return waiting
     before = waiting
-    doze(width > 1000 ? 8 : 1)
+    doze(drawn && width > 1000 ? 8 : 1)
   }
   throw new Error(`only ${stream.stats().waiting} frames wait`)
 }

@@ -120,10 +120,10 @@ async function copyConverted(
   try {
     converted = await engine().request<[number, number]>(
       (request) => native.convert(request, visible[0], spec.formatIndex, spec.color ? [...spec.color] : []),
-      { signal, dispose: ([late]) => native.closeFrame(late) },
+      { signal, dispose: ([late]) => engine().frames.closeFrame(late) },
     )
   } finally {
-    native.closeFrame(visible[0])
+    engine().frames.closeFrame(visible[0])
   }
   const { visible: rect } = layoutOf(converted[1])
   return copySlices(converted[0], { ...spec, rect, converts: false, color: undefined }, into, signal)
@@ -143,7 +143,7 @@ async function copySlices(id: number, spec: CopySpec, into: Uint8Array, signal?:
     }
     return spec.layout
   } finally {
-    engine().native.closeFrame(id)
+    engine().frames.closeFrame(id)
   }
 }
 

@@ -7,6 +7,8 @@ import { engine } from '../native/engine.js'
  */
 export interface BatchToken {
   readonly place: string | undefined
+  /** How many of them are open. */
+  open: number
 }
 
 const dev = process.env['BEAMLINE_DEV'] === '1'
@@ -31,12 +33,16 @@ function warnOnce(place: string | undefined, count: number): void {
 const fresh: Array<[token: BatchToken, ids: readonly number[]]> = []
 
 function register(): void {
-  for (const [token, ids] of fresh.splice(0)) collected.register(token, { ids, place: token.place })
+  for (const [token, ids] of fresh) {
+    // Mostly the consumer has closed them within his turn: then there is nothing to catch.
+    if (token.open > 0) collected.register(token, { ids, place: token.place })
+  }
+  fresh.length = 0
 }
 
 /** A token for frames that came together. */
 export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
-  const token = { place }
+  const token = { place, open: ids.length }
   // Registering costs a microsecond: after the consumer's turn, for all batches of this turn at once.
   if (fresh.push([token, ids]) === 1) setImmediate(register)
   return token

@@ -1,7 +1,7 @@
 import { argumentError, BeamlineError, show } from '../errors.js'
-import { type Engine, engine, unwrap } from '../native/engine.js'
+import { engine, unwrap } from '../native/engine.js'
 import { formatIndex, formatRow } from '../native/formats.js'
-import { type OpenViews, openViews, zeroCopyMode } from '../native/zero-copy.js'
+import { type OpenViews, openViews, type View, zeroCopyMode } from '../native/zero-copy.js'
 import { codesOf, type VideoColorSpace } from './color-space.js'
 import { copyFrame, copySpec } from './copy.js'
 import { batchOf, type BatchToken, placeInDevelopment } from './frame-registry.js'
@@ -167,23 +167,27 @@ export class VideoFrame {
   #open(): readonly FramePlane[] {
     const id = this.#alive()
     const { planes, buffers } = this.#layout
-    const { views } = (this.#views = openViews(engine().native, id, buffers))
-    return planes.map(([buffer, offset, stride, bytes]) => {
-      const view = views[buffer] as OpenViews['views'][number]
-      return { bytes: new Uint8Array(view.buffer, view.offset + offset, bytes), stride }
-    })
+    const views = (this.#views = openViews(id, buffers))
+    const shown: FramePlane[] = []
+    // Without closures and destructuring: this runs once per frame.
+    for (let i = 0; i < planes.length; i++) {
+      const plane = planes[i] as FrameLayout['planes'][number]
+      const view = views.at(plane[0])
+      shown.push({ bytes: new Uint8Array(view.buffer, view.offset + plane[1], plane[3]), stride: plane[2] })
+    }
+    return shown
   }
 
   #alive(): number {
     if (!this.#id) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
-    if (this.#bringBack && this.#views) this.#writeBack(this.#views.views[0])
+    if (this.#bringBack && this.#views) this.#writeBack(this.#views.at(0))
     return this.#id
   }
 
-  #writeBack(view: OpenViews['views'][number] | undefined): void {
+  #writeBack(view: View): void {
     const [, bytes = 0] = this.#layout.buffers[0] ?? []
-    if (!view) return
     this.#id = engine().native.writeBack(this.#id, new Uint8Array(view.buffer, view.offset, bytes))
+    this.#forget()
     this.#batch = batchOf([this.#id], placeInDevelopment())
   }
 
@@ -213,10 +217,10 @@ export class VideoFrame {
     const id = this.#alive()
     const { native } = engine()
     // Our own views would be another holder.
-    this.#detach(native)
+    this.#detach()
     const [next, layout] = unwrap(native.writable(id)) as [number, number]
     this.#id = 0
-    this.#batch = undefined
+    this.#forget()
     const frame = new VideoFrame(
       ADOPT,
       next,
@@ -229,10 +233,9 @@ export class VideoFrame {
     return frame
   }
 
-  #detach(native: Engine['native']): void {
+  #detach(): void {
     if (!this.#views) return
-    // `close` of the views also closes the frame that it is given; a void number finds none.
-    this.#views.close(native, 0)
+    this.#views.close(0)
     this.#views = undefined
     this.#planes = undefined
   }
@@ -247,16 +250,22 @@ export class VideoFrame {
     const id = this.#id
     if (id === 0) return
     this.#id = 0
-    if (this.#batch) this.#batch = undefined
-    const { native } = engine()
+    this.#forget()
     const views = this.#views
     if (views) {
       this.#views = undefined
       this.#planes = undefined
-      views.close(native, id)
+      views.close(id)
     } else {
-      native.closeFrame(id)
+      engine().frames.closeFrame(id)
     }
+  }
+
+  /** The net need not catch this one any more. */
+  #forget(): void {
+    if (!this.#batch) return
+    this.#batch.open--
+    this.#batch = undefined
   }
 
   /** The same as {@link close}, for `using`. */

@@ -12,10 +12,6 @@ export declare class NativeRuntime {
   captureStats(capture: number): string
   /** Closes a capture; settles, with its last numbers, when its threads have ended. */
   closeCapture(request: number, id: number): void
-  /** Way `external`: an ArrayBuffer over buffer `index` of the frame. Detach it by `closeView` before the frame is closed. */
-  view(id: number, index: number): ArrayBuffer | null
-  /** Way `wasm`: a number for the slot behind buffer `index`. */
-  slotKey(id: number, index: number): number
   /** Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory. */
   mapSlot(id: number, index: number, memory: unknown): boolean
   /** Way `copy`: copies the bytes of buffer `index` into an array of that length. */
@@ -29,10 +25,6 @@ export declare class NativeRuntime {
   closeView(view: unknown): boolean
   /** A layout by its number, as JSON. */
   layout(layout: number): string
-  /** Lets go of a frame whose views are detached. */
-  closeFrame(id: number): void
-  /** Detaches the one ArrayBuffer that shows a frame and lets go of it: `closeView` and `closeFrame` in one call. */
-  closeWith(id: number, view: unknown): void
   /** Lets go of frames that were collected without `close()`. Their ArrayBuffers, if somebody still has them, hold on by themselves. */
   dropFrames(ids: Array<number>): number
   /** Another frame over the same memory, with other words about it where `json` has any: `[id, layout]`. */
@@ -67,11 +59,6 @@ export declare class NativeRuntime {
   inputPackets(input: number, track: number, json: string): BindingResult<number>
   /** Closes an input; settles when its threads have ended. */
   closeInput(request: number, id: number): void
-  /**
-   * Hands over up to `max` frames that wait: their four numbers each lie in the scratch array. Else: −1 nothing now (a READY event
-   * will come), −2 the same, and none will come before open frames are closed, −3 ended, −4 failed.
-   */
-  take(id: number, max: number): number
   /** The next packet that waits: `null` with the reason as `take` gives it left for `streamState`. */
   takePacket(id: number): NativePacket | null
   /** −1 while it goes on, −3 ended, −4 failed. */
@@ -102,32 +89,37 @@ export declare class NativeRuntime {
   outputStats(output: number): string
   /** Forgets an output that has ended, and a writer. */
   forgetOutput(output: number, writers: Array<number>): void
-  /** `on_ring()` is called when there is something to `drain()`. `scratch` has room for at least one frame's four numbers. */
+  /**
+   * `on_ring(stream)` is called when that stream is ready, `on_ring()` when there is something to `drain()`. `scratch` has room for at
+   * least one frame's four numbers.
+   */
   constructor(onRing: () => void, scratch: Float64Array)
   /** Keeps the process alive while something is awaited (`true`), or lets it end. */
   hold(hold: boolean): void
+  /** Everything that threads have said since the last time, as one flat list: see `events.rs`. */
+  drain(): Array<Field>
   /**
-   * Everything that threads have said since the last time, as one flat list: see `events.rs`. A lone READY, the usual case, is the
-   * stream's number and nothing more.
+   * The functions of the frame path, which runs once per frame. Each says what it does in `desk.rs`:
+   * `take` −1 nothing now (a READY event will come), −2 the same, and none will come before open frames are closed, −3 ended, −4 failed.
    */
-  drain(): number | Array<Field>
-  /** Answers a read request with bytes, or with the words of the failure. */
-  replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null): void
-  /** Answers a sink request. */
-  replySink(reply: number, failure?: string | undefined | null): void
-  /** A number under which a request can be cancelled. */
-  cancellable(): number
-  /** Cancels what runs under that number, and forgets it. */
-  cancel(id: number): void
-  /** Forgets the number without cancelling. */
-  forget(id: number): void
-  /**
-   * Probe of the way `external`: an ArrayBuffer over a slot whose first two bytes are 0xBE and 0xA3; `null` where the runtime
-   * forbids it.
-   */
-  probeExternal(): ArrayBuffer | null
-  /** Probe of the way `wasm`: maps such a slot over the memory's buffer. */
-  probeWasm(buffer: unknown): boolean
+framePath(): { take(stream: number, max: number): number; closeFrame(frame: number): void; closeWith(frame: number, view: ArrayBuffer): void; view(frame: number, buffer: number): ArrayBuffer | undefined; slotKey(frame: number, buffer: number): number }
+/** Answers a read request with bytes, or with the words of the failure. */
+replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null): void
+/** Answers a sink request. */
+replySink(reply: number, failure?: string | undefined | null): void
+/** A number under which a request can be cancelled. */
+cancellable(): number
+/** Cancels what runs under that number, and forgets it. */
+cancel(id: number): void
+/** Forgets the number without cancelling. */
+forget(id: number): void
+/**
+ * Probe of the way `external`: an ArrayBuffer over a slot whose first two bytes are 0xBE and 0xA3; `null` where the runtime
+ * forbids it.
+ */
+probeExternal(): ArrayBuffer | null
+/** Probe of the way `wasm`: maps such a slot over the memory's buffer. */
+probeWasm(buffer: unknown): boolean
 }
 
 /** An error on its way to JavaScript. */

@@ -41,6 +41,8 @@ export interface RequestOptions<T> {
  */
 export class Engine {
   readonly native: NativeRuntime
+  /** Its functions of the frame path: no methods, whose calls cost more than what these do. */
+  readonly frames: ReturnType<NativeRuntime['framePath']>
   /** Four numbers per frame: id, layout, timestamp, duration. */
   readonly scratch = new Float64Array(4 * SCRATCH_FRAMES)
   readonly #requests = new Map<number, Pending>()
@@ -55,7 +57,8 @@ export class Engine {
 
   constructor() {
     const { NativeRuntime } = loadAddon()
-    this.native = new NativeRuntime(() => this.#onRing(), this.scratch)
+    this.native = new NativeRuntime((ready?: number) => this.#onRing(ready), this.scratch)
+    this.frames = this.native.framePath()
   }
 
   /** Whether this turn of the event loop has handed things over for a whole time slice: then let others have theirs. */
@@ -168,11 +171,10 @@ export class Engine {
     return pending
   }
 
-  #onRing(): void {
+  #onRing(ready: number | undefined): void {
     try {
-      const said = this.native.drain()
-      if (typeof said === 'number') this.#wake(this.#ready, said)
-      else this.#dispatch(said)
+      if (ready === undefined) this.#dispatch(this.native.drain())
+      else this.#wake(this.#ready, ready)
     } catch (error) {
       // A fault of ours must be heard, and must not be swallowed by the native caller.
       queueMicrotask(() => {

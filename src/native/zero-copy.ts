@@ -22,7 +22,9 @@ interface WasmMemory {
 
 /** Memory that is mapped over a slot. */
 interface WasmSlot {
-  memory: WasmMemory
+  /** Which slot. */
+  readonly key: number
+  readonly memory: WasmMemory
 }
 
 const { WebAssembly } = globalThis as unknown as {
@@ -98,30 +100,26 @@ class WasmMemories {
   readonly #idle = new Map<number, WasmSlot[]>()
   #count = 0
 
-  take(
-    native: Engine['native'],
-    frame: number,
-    index: number,
-    bytes: number,
-  ): { key: number; slot: WasmSlot } | undefined {
-    const key = native.slotKey(frame, index)
+  take(frame: number, index: number, bytes: number): WasmSlot | undefined {
+    const { native, frames } = engine()
+    const key = frames.slotKey(frame, index)
     const idle = this.#idle.get(key)?.pop()
-    if (idle) return { key, slot: idle }
+    if (idle) return idle
     if (this.#count >= WASM_MEMORIES_MAX && !this.#evict()) return undefined
     if (!WebAssembly) return undefined
     const pages = Math.ceil(bytes / WASM_PAGE)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     if (!native.mapSlot(frame, index, memory.buffer)) return undefined
     this.#count++
-    return { key, slot: { memory } }
+    return { key, memory }
   }
 
   /** Kills the views of a memory and keeps it for the slot's next frame. */
-  put(key: number, slot: WasmSlot): void {
+  put(slot: WasmSlot): void {
     slot.memory.grow(0)
-    const idle = this.#idle.get(key)
+    const idle = this.#idle.get(slot.key)
     if (idle) idle.push(slot)
-    else this.#idle.set(key, [slot])
+    else this.#idle.set(slot.key, [slot])
   }
 
   /** Forgets the memory that has been idle longest; the garbage collector unmaps it. */
@@ -140,88 +138,125 @@ class WasmMemories {
 
 const memories = new WasmMemories()
 
-/** What must be undone when a frame closes. */
+/** A frame's buffers as JavaScript sees them, and what must be undone when the frame closes. */
 export interface OpenViews {
-  readonly views: readonly View[]
-  /** Makes the views empty and lets go of the frame. */
-  close(native: Engine['native'], frame: number): void
+  /** One of them, by its index. */
+  at(index: number): View
+  /** Makes the views empty and lets go of the frame; of the views alone when it is 0. */
+  close(frame: number): void
 }
 
 /** Shows a frame's buffers (`[offset in the slot, bytes, bytes of the slot]` each) to JavaScript. */
-export function openViews(
-  native: Engine['native'],
-  frame: number,
-  buffers: ReadonlyArray<readonly number[]>,
-): OpenViews {
-  const way = zeroCopyMode()
-  if (way === 'external') return openExternal(native, frame, buffers.length)
-  if (way === 'wasm') return openWasm(native, frame, buffers) ?? openCopies(native, frame, buffers)
-  return openCopies(native, frame, buffers)
+export function openViews(frame: number, buffers: ReadonlyArray<readonly number[]>): OpenViews {
+  const way = mode ?? zeroCopyMode()
+  // Mostly all planes lie in one buffer: that way allocates nothing but itself.
+  if (way === 'external') return buffers.length === 1 ? new ExternalView(frame, 0) : new ExternalViews(frame, buffers)
+  if (way === 'wasm') return WasmViews.open(frame, buffers) ?? new CopiedViews(frame, buffers)
+  return new CopiedViews(frame, buffers)
 }
 
-function openExternal(native: Engine['native'], frame: number, count: number): OpenViews {
-  if (count === 1) {
-    const buffer = external(native, frame, 0)
-    return {
-      views: [{ buffer, offset: 0 }],
-      close: (native, frame) => native.closeWith(frame, buffer),
+class ExternalView implements OpenViews, View {
+  readonly buffer: ArrayBuffer
+  readonly offset = 0
+
+  constructor(frame: number, index: number) {
+    const buffer = engine().frames.view(frame, index)
+    if (!buffer)
+      throw new BeamlineError('the runtime refused a view of a frame', { code: 'Internal', reason: 'internal' })
+    this.buffer = buffer
+  }
+
+  at(): View {
+    return this
+  }
+
+  close(frame: number): void {
+    engine().frames.closeWith(frame, this.buffer)
+  }
+}
+
+class ExternalViews implements OpenViews {
+  readonly #views: readonly ExternalView[]
+
+  constructor(frame: number, buffers: ReadonlyArray<unknown>) {
+    this.#views = buffers.map((_, index) => new ExternalView(frame, index))
+  }
+
+  at(index: number): View {
+    return this.#views[index] as View
+  }
+
+  close(frame: number): void {
+    // A void number finds no frame: the last one takes it.
+    this.#views.forEach((view, index) => view.close(index === this.#views.length - 1 ? frame : 0))
+  }
+}
+
+class WasmView implements View {
+  readonly buffer: ArrayBuffer
+
+  constructor(
+    readonly slot: WasmSlot,
+    readonly offset: number,
+  ) {
+    this.buffer = slot.memory.buffer
+  }
+}
+
+class WasmViews implements OpenViews {
+  readonly #views: readonly WasmView[]
+
+  private constructor(views: readonly WasmView[]) {
+    this.#views = views
+  }
+
+  /** Nothing where there is no memory left to map over. */
+  static open(frame: number, buffers: ReadonlyArray<readonly number[]>): WasmViews | undefined {
+    const views: WasmView[] = []
+    for (let index = 0; index < buffers.length; index++) {
+      const [offset = 0, , slotBytes = 0] = buffers[index] as readonly number[]
+      const slot = memories.take(frame, index, slotBytes)
+      if (!slot) {
+        for (const view of views) memories.put(view.slot)
+        return undefined
+      }
+      views.push(new WasmView(slot, offset))
     }
+    return new WasmViews(views)
   }
-  const views = Array.from({ length: count }, (_, i) => ({ buffer: external(native, frame, i), offset: 0 }))
-  return {
-    views,
-    close(native, frame) {
-      for (const { buffer } of views) native.closeView(buffer)
-      native.closeFrame(frame)
-    },
+
+  at(index: number): View {
+    return this.#views[index] as View
+  }
+
+  close(frame: number): void {
+    for (const view of this.#views) memories.put(view.slot)
+    engine().frames.closeFrame(frame)
   }
 }
 
-function external(native: Engine['native'], frame: number, index: number): ArrayBuffer {
-  const buffer = native.view(frame, index)
-  if (!buffer)
-    throw new BeamlineError('the runtime refused a view of a frame', { code: 'Internal', reason: 'internal' })
-  return buffer
-}
+class CopiedViews implements OpenViews {
+  readonly #views: readonly View[]
 
-function openWasm(
-  native: Engine['native'],
-  frame: number,
-  buffers: ReadonlyArray<readonly number[]>,
-): OpenViews | undefined {
-  const taken: Array<{ key: number; slot: WasmSlot }> = []
-  for (const [index, [, , slotBytes = 0]] of buffers.entries()) {
-    const one = memories.take(native, frame, index, slotBytes)
-    if (!one) {
-      for (const { key, slot } of taken) memories.put(key, slot)
-      return undefined
-    }
-    taken.push(one)
+  constructor(frame: number, buffers: ReadonlyArray<readonly number[]>) {
+    this.#views = buffers.map(([, bytes = 0], index) => {
+      // JavaScript's own memory, not zeroed first: it goes back at once when it is detached.
+      const copy = Buffer.allocUnsafeSlow(bytes)
+      if (!engine().native.copied(frame, index, copy)) {
+        throw new BeamlineError('a frame could not be copied', { code: 'Internal', reason: 'internal' })
+      }
+      return { buffer: copy.buffer as ArrayBuffer, offset: copy.byteOffset }
+    })
   }
-  return {
-    views: taken.map(({ slot }, i) => ({ buffer: slot.memory.buffer, offset: buffers[i]?.[0] ?? 0 })),
-    close(native, frame) {
-      for (const { key, slot } of taken) memories.put(key, slot)
-      native.closeFrame(frame)
-    },
-  }
-}
 
-function openCopies(native: Engine['native'], frame: number, buffers: ReadonlyArray<readonly number[]>): OpenViews {
-  const views = buffers.map(([, bytes = 0], i) => {
-    // JavaScript's own memory, not zeroed first: it goes back at once when it is detached.
-    const copy = Buffer.allocUnsafeSlow(bytes)
-    if (!native.copied(frame, i, copy)) {
-      throw new BeamlineError('a frame could not be copied', { code: 'Internal', reason: 'internal' })
-    }
-    return { buffer: copy.buffer as ArrayBuffer, offset: copy.byteOffset }
-  })
-  return {
-    views,
-    close(native, frame) {
-      // A copy is nobody else's; it is made empty all the same, so that code that works here works everywhere.
-      for (const { buffer } of views) native.closeView(buffer)
-      native.closeFrame(frame)
-    },
+  at(index: number): View {
+    return this.#views[index] as View
+  }
+
+  close(frame: number): void {
+    const { native, frames } = engine()
+    // A copy is nobody else's; it is made empty all the same, so that code that works here works everywhere.
+    for (const { buffer } of this.#views) native.closeView(buffer)
+    frames.closeFrame(frame)
   }
 }

@@ -273,8 +273,9 @@ impl<T> Receiver<T> {
     pub fn pop(&self) -> Pop<T> {
         let shared = &*self.0;
         if let Some(item) = shared.queue.pop() {
-            // Not at every item: a producer woken once per item would cost two context switches each.
-            if shared.queue.len() <= shared.queue.capacity() / 2 {
+            // Not at every item: a producer woken once per item would cost two context switches each, and whoever takes items a system
+            // call. What is left in the queue is what the consumer has while the producer wakes.
+            if shared.queue.len() <= shared.queue.capacity() / 4 {
                 shared.producer.wake();
             }
             shared.ring_room();

@@ -4,7 +4,7 @@ use crate::{
     frame_layout::{LayoutKey, buffer_of},
     frames::FrameEntry,
     state::NativeRuntime,
-    sys::buffer::{self, RawValue},
+    sys::buffer,
 };
 use napi::{
     Env, JsValue,
@@ -14,30 +14,6 @@ use napi_derive::napi;
 
 #[napi]
 impl NativeRuntime {
-    /// Way `external`: an ArrayBuffer over buffer `index` of the frame. Detach it by `closeView` before the frame is closed.
-    #[napi(ts_return_type = "ArrayBuffer | null")]
-    pub fn view(&self, env: Env, id: f64, index: u32) -> Option<RawValue> {
-        let mut frames = self.frames.borrow_mut();
-        let entry = frames.get_mut(id)?;
-        let (lease, offset, len) = buffer_of(&entry.held.frame, index as usize)?;
-        let (value, hold) = buffer::external(&env, &lease, offset, len)?;
-        entry.views.push(hold);
-        Some(value)
-    }
-
-    /// Way `wasm`: a number for the slot behind buffer `index`.
-    #[napi]
-    pub fn slot_key(&self, id: f64, index: u32) -> f64 {
-        let frames = self.frames.borrow();
-        frames
-            .get(id)
-            .and_then(|e| buffer_of(&e.held.frame, index as usize))
-            .map_or(-1.0, |(lease, ..)| {
-                let at = lease.slot_ref();
-                f64::from(at.segment) * 64.0 + f64::from(at.slot)
-            })
-    }
-
     /// Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory.
     #[napi]
     pub fn map_slot(&self, env: Env, id: f64, index: u32, memory: Unknown<'_>) -> bool {

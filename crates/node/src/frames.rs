@@ -12,11 +12,8 @@ use crate::{
 use beamline_codec::ImageKind;
 use beamline_convert::{Converter, Source, Target};
 use beamline_flow::{Error, Held, convert_frame, copy_frame, encode_image};
-use beamline_media::{ErrorCode, Frame, FrameInfo, Layout, Rect, Size};
-use napi::{
-    Env, JsValue,
-    bindgen_prelude::{Uint8Array, Unknown},
-};
+use beamline_media::{ErrorCode, FrameInfo, Layout, Rect, Size};
+use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use std::sync::Arc;
 
@@ -28,22 +25,6 @@ pub(crate) struct FrameEntry {
 }
 
 impl NativeRuntime {
-    /// Puts a frame into the table: its number and its layout's.
-    pub(crate) fn adopt(&self, held: Held) -> (f64, usize) {
-        let layout = self.layout_of(&held.frame);
-        (
-            self.frames.borrow_mut().insert(FrameEntry {
-                held,
-                views: Vec::new(),
-            }),
-            layout,
-        )
-    }
-
-    fn layout_of(&self, frame: &Frame) -> usize {
-        self.layouts.borrow_mut().number_of(LayoutKey::of(frame))
-    }
-
     pub(crate) fn held(&self, id: f64) -> Result<Held, BindingError> {
         self.frames
             .borrow()
@@ -126,24 +107,6 @@ impl NativeRuntime {
             .get(layout as usize)
             .map(LayoutKey::json)
             .unwrap_or_default()
-    }
-
-    /// Lets go of a frame whose views are detached.
-    #[napi]
-    pub fn close_frame(&self, id: f64) {
-        let entry = self.frames.borrow_mut().remove(id);
-        if let Some(entry) = entry {
-            for view in &entry.views {
-                view.release();
-            }
-        }
-    }
-
-    /// Detaches the one ArrayBuffer that shows a frame and lets go of it: `closeView` and `closeFrame` in one call.
-    #[napi]
-    pub fn close_with(&self, env: Env, id: f64, view: Unknown<'_>) {
-        buffer::detach(&env, view.raw());
-        self.close_frame(id);
     }
 
     /// Lets go of frames that were collected without `close()`. Their ArrayBuffers, if somebody still has them, hold on by themselves.

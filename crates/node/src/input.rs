@@ -1,11 +1,11 @@
 //! Inputs and the streams that they and captures give.
 
 use crate::{
+    desk::{EMPTY, ENDED, FAILED},
     error::{BindingError, BindingResult, cross},
     events::{Event, Outcome},
     frames::time,
     state::NativeRuntime,
-    sys::buffer,
 };
 use beamline_container::{TrackInfo, TrackKind};
 use beamline_flow::{
@@ -31,12 +31,6 @@ pub(crate) enum Stream {
 
 /// What a stream's last word was, once it was heard.
 pub(crate) type Ended = Option<Option<Arc<Error>>>;
-
-/// What `take` says when it hands nothing over.
-const EMPTY: i32 = -1;
-const EXHAUSTED: i32 = -2;
-const ENDED: i32 = -3;
-const FAILED: i32 = -4;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -297,44 +291,6 @@ impl NativeRuntime {
             }
             Ok(Outcome::Json("null".into()))
         });
-    }
-
-    /// Hands over up to `max` frames that wait: their four numbers each lie in the scratch array. Else: −1 nothing now (a READY event
-    /// will come), −2 the same, and none will come before open frames are closed, −3 ended, −4 failed.
-    #[napi]
-    pub fn take(&self, id: f64, max: u32) -> i32 {
-        let mut streams = self.streams.borrow_mut();
-        let Some(Stream::Frames(stream, ended)) = streams.get_mut(id) else {
-            return ENDED;
-        };
-        let mut scratch = self.scratch.borrow_mut();
-        let scratch = buffer::numbers_mut(&mut scratch);
-        let max = (max as usize).min(scratch.len() / 4);
-        let mut taken = 0;
-        while taken < max {
-            match stream.pop() {
-                Pop::Item(held) => {
-                    let info = held.frame.info();
-                    let times = [time(info.timestamp_us), time(info.duration_us)];
-                    let (id, layout) = self.adopt(held);
-                    scratch[taken * 4..][..4].copy_from_slice(&[id, layout as f64, times[0], times[1]]);
-                    taken += 1;
-                }
-                Pop::Empty if taken > 0 => break,
-                Pop::Empty => {
-                    if stream.arm() {
-                        return if stream.exhausted() { EXHAUSTED } else { EMPTY };
-                    }
-                }
-                Pop::End(_) if taken > 0 => break,
-                Pop::End(error) => {
-                    let code = if error.is_some() { FAILED } else { ENDED };
-                    *ended = Some(error);
-                    return code;
-                }
-            }
-        }
-        taken as i32
     }
 
     /// The next packet that waits: `null` with the reason as `take` gives it left for `streamState`.

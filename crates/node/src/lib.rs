@@ -6,13 +6,14 @@
 //!
 //! Loading it registers classes and does nothing else. The public API is written in TypeScript, in `src/`.
 //!
-//! Start reading at `state.rs`, then `sys/doorbell.rs`.
+//! Start reading at `state.rs`, then `desk.rs` (what runs per frame) and `sys/doorbell.rs`.
 #![expect(
     missing_debug_implementations,
     reason = "what napi exports is seen by JavaScript alone"
 )]
 
 mod capture;
+mod desk;
 mod error;
 mod events;
 mod frame_layout;

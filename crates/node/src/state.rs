@@ -3,13 +3,12 @@
 //! Everything here runs on that environment's thread. Threads of ours reach it only through the doorbell.
 
 use crate::{
+    desk::{Desk, FUNCTIONS},
     error::BindingError,
     events::{Event, Field, Outcome, bytes, kind, number, text},
-    frames::FrameEntry,
-    input::Stream,
     output::WriterEntry,
     runtime,
-    sys::{buffer::RawValue, doorbell::Doorbell},
+    sys::{buffer::RawValue, doorbell::Doorbell, raw},
     table::Table,
     token,
 };
@@ -18,12 +17,14 @@ use beamline_io::{Cancel, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
 use bytes::Bytes;
 use napi::{
-    Either, Env,
+    Env,
     bindgen_prelude::{Float64Array, Function, JsValue, Uint8Array},
 };
 use napi_derive::napi;
 use std::{
     cell::RefCell,
+    ops::Deref,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -46,11 +47,8 @@ pub struct NativeRuntime {
     pub(crate) root: Cancel,
     /// Names this environment among those of the process.
     pub(crate) environment: u64,
-    /// Four numbers per frame that a stream hands over: id, layout, timestamp, duration.
-    pub(crate) scratch: RefCell<Float64Array>,
-    pub(crate) frames: RefCell<Table<FrameEntry>>,
-    pub(crate) layouts: RefCell<crate::frame_layout::Layouts>,
-    pub(crate) streams: RefCell<Table<Stream>>,
+    /// What the frame path works on; shared with its functions, which are no methods of this class.
+    desk: Rc<Desk>,
     pub(crate) inputs: RefCell<Table<Input>>,
     pub(crate) captures: RefCell<Table<CaptureSession>>,
     pub(crate) outputs: RefCell<Table<Output>>,
@@ -61,6 +59,14 @@ pub struct NativeRuntime {
     pub(crate) pool: Arc<FramePool>,
 }
 
+impl Deref for NativeRuntime {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
+
 enum PendingReply {
     Bytes(Reply<Bytes>),
     Unit(Reply<()>),
@@ -68,7 +74,8 @@ enum PendingReply {
 
 #[napi]
 impl NativeRuntime {
-    /// `on_ring()` is called when there is something to `drain()`. `scratch` has room for at least one frame's four numbers.
+    /// `on_ring(stream)` is called when that stream is ready, `on_ring()` when there is something to `drain()`. `scratch` has room for at
+    /// least one frame's four numbers.
     #[napi(constructor)]
     pub fn new(env: Env, on_ring: Function<'_, (), ()>, scratch: Float64Array) -> napi::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -92,10 +99,7 @@ impl NativeRuntime {
             doorbell,
             root,
             environment,
-            scratch: RefCell::new(scratch),
-            frames: RefCell::default(),
-            layouts: RefCell::default(),
-            streams: RefCell::default(),
+            desk: Rc::new(Desk::new(scratch)),
             inputs: RefCell::default(),
             captures: RefCell::default(),
             outputs: RefCell::default(),
@@ -112,22 +116,26 @@ impl NativeRuntime {
         self.doorbell.hold(env.raw(), hold);
     }
 
-    /// Everything that threads have said since the last time, as one flat list: see `events.rs`. A lone READY, the usual case, is the
-    /// stream's number and nothing more.
+    /// Everything that threads have said since the last time, as one flat list: see `events.rs`.
     #[napi]
-    pub fn drain(&self) -> Either<f64, Vec<Field>> {
-        self.doorbell.answer();
-        let first = self.doorbell.next();
-        let second = self.doorbell.next();
-        if let (Some(Event::Ready(id)), None) = (&first, &second) {
-            return Either::A(*id);
-        }
+    pub fn drain(&self) -> Vec<Field> {
         let mut fields = Vec::new();
-        let rest = std::iter::from_fn(|| self.doorbell.next());
-        for event in first.into_iter().chain(second).chain(rest) {
+        for event in self.doorbell.events() {
             self.write_down(event, &mut fields);
         }
-        Either::B(fields)
+        fields
+    }
+
+    /// The functions of the frame path, which runs once per frame. Each says what it does in `desk.rs`:
+    /// `take` −1 nothing now (a READY event will come), −2 the same, and none will come before open frames are closed, −3 ended, −4 failed.
+    #[napi(
+        ts_return_type = "{ take(stream: number, max: number): number; closeFrame(frame: number): void; \
+                             closeWith(frame: number, view: ArrayBuffer): void; \
+                             view(frame: number, buffer: number): ArrayBuffer | undefined; \
+                             slotKey(frame: number, buffer: number): number }"
+    )]
+    pub fn frame_path(&self, env: Env) -> napi::Result<RawValue> {
+        raw::functions(&env, &self.desk, FUNCTIONS)
     }
 
     fn write_down(&self, event: Event, fields: &mut Vec<Field>) {

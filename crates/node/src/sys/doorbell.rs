@@ -20,6 +20,8 @@ use std::{
 /// One environment's doorbell. Threads hold it; it outlives the environment and is silent from then on.
 pub(crate) struct Doorbell {
     events: SegQueue<Event>,
+    /// The one event that was looked at when the ring was heard, and left for the drain. JavaScript thread alone.
+    heard: SegQueue<Event>,
     rung: AtomicBool,
     /// `None` once the environment is being torn down. The lock is held only across one non-blocking call.
     gate: Mutex<Option<Bell>>,
@@ -33,7 +35,8 @@ struct Bell(sys::napi_threadsafe_function);
 unsafe impl Send for Bell {}
 
 impl Doorbell {
-    /// A doorbell that calls `on_ring()` on the JavaScript thread. It does not keep the process alive until [`Doorbell::hold`].
+    /// A doorbell that calls `on_ring(stream)` on the JavaScript thread when that stream is ready, and `on_ring()` when there is more to
+    /// say ([`Doorbell::events`]). It does not keep the process alive until [`Doorbell::hold`].
     ///
     /// `at_exit` runs on the JavaScript thread when the environment ends, after the gate is closed.
     pub(crate) fn new(
@@ -43,6 +46,7 @@ impl Doorbell {
     ) -> napi::Result<Arc<Self>> {
         let doorbell = Arc::new(Doorbell {
             events: SegQueue::new(),
+            heard: SegQueue::new(),
             rung: AtomicBool::new(false),
             gate: Mutex::new(None),
         });
@@ -53,8 +57,9 @@ impl Doorbell {
             sys::napi_create_string_utf8(env, name.as_ptr().cast(), name.len() as isize, &raw mut resource)
         })?;
         let mut bell = ptr::null_mut();
-        // SAFETY: all values belong to `env`; no context and no finalizer, so nothing must outlive the function.
-        check(unsafe {
+        let context = Arc::into_raw(Arc::clone(&doorbell)).cast_mut().cast::<c_void>();
+        // SAFETY: all values belong to `env`; the context is a count of the doorbell, which the finalizer takes back.
+        let made = unsafe {
             sys::napi_create_threadsafe_function(
                 env,
                 on_ring,
@@ -62,13 +67,18 @@ impl Doorbell {
                 resource,
                 0,
                 1,
-                ptr::null_mut(),
-                None,
-                ptr::null_mut(),
+                context,
+                Some(release_context),
+                context,
                 Some(call_on_ring),
                 &raw mut bell,
             )
-        })?;
+        };
+        if made != sys::Status::napi_ok {
+            // SAFETY: Node did not take it; this is the count from above.
+            drop(unsafe { Arc::from_raw(context.cast_const().cast::<Doorbell>()) });
+            check(made)?;
+        }
         // SAFETY: just made, on its environment's thread.
         check(unsafe { sys::napi_unref_threadsafe_function(env, bell) })?;
         *doorbell.gate() = Some(Bell(bell));
@@ -107,14 +117,22 @@ impl Doorbell {
         }
     }
 
-    /// The next event. JavaScript thread. Call [`Doorbell::answer`] before the first of a batch.
-    pub(crate) fn next(&self) -> Option<Event> {
-        self.events.pop()
+    /// What waits, oldest first. JavaScript thread.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
+        let heard = std::iter::from_fn(|| self.heard.pop());
+        heard.chain(std::iter::from_fn(|| self.events.pop()))
     }
 
-    /// From now on a new event rings again.
-    pub(crate) fn answer(&self) {
+    /// Hears a ring: from now on a new event rings again. Gives the stream when all there is to say is that one is ready, the usual case;
+    /// else everything is left for [`Doorbell::events`].
+    fn answer(&self) -> Option<f64> {
         self.rung.store(false, Ordering::SeqCst);
+        let first = self.events.pop()?;
+        if let (Event::Ready(stream), true) = (&first, self.events.is_empty()) {
+            return Some(*stream);
+        }
+        self.heard.push(first);
+        None
     }
 
     /// Keeps the process alive (`true`) or lets it end (`false`). JavaScript thread.
@@ -141,20 +159,32 @@ extern "C" fn on_exit(data: *mut c_void) {
     // SAFETY: `data` is the box that `Doorbell::new` gave away, and Node calls a cleanup hook once.
     let exit = unsafe { Box::from_raw(data.cast::<Exit>()) };
     *exit.doorbell.gate() = None;
-    while exit.doorbell.events.pop().is_some() {}
+    exit.doorbell.events().for_each(drop);
     (exit.at_exit)();
 }
 
-extern "C" fn call_on_ring(env: sys::napi_env, on_ring: sys::napi_value, _context: *mut c_void, _data: *mut c_void) {
+extern "C" fn release_context(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: the count that `Doorbell::new` gave away; Node finalizes a function once.
+    drop(unsafe { Arc::from_raw(data.cast_const().cast::<Doorbell>()) });
+}
+
+extern "C" fn call_on_ring(env: sys::napi_env, on_ring: sys::napi_value, context: *mut c_void, _data: *mut c_void) {
     // Both are null while the environment is being torn down.
     if env.is_null() || on_ring.is_null() {
         return;
     }
-    let mut undefined = ptr::null_mut();
+    // SAFETY: the count that `Doorbell::new` gave to the function, which is finalized after its last call.
+    let doorbell = unsafe { &*context.cast_const().cast::<Doorbell>() };
+    let ready = doorbell.answer();
+    let (mut undefined, mut stream) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: `env` is live in this call; a failing JavaScript function leaves its exception pending, which Node reports.
     unsafe {
         sys::napi_get_undefined(env, &raw mut undefined);
-        sys::napi_call_function(env, undefined, on_ring, 0, ptr::null(), ptr::null_mut());
+        if let Some(ready) = ready {
+            sys::napi_create_double(env, ready, &raw mut stream);
+        }
+        let count = usize::from(ready.is_some());
+        sys::napi_call_function(env, undefined, on_ring, count, &raw const stream, ptr::null_mut());
     }
 }
 

@@ -4,3 +4,4 @@
 
 pub(crate) mod buffer;
 pub(crate) mod doorbell;
+pub(crate) mod raw;
