@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { argumentError } from './errors.js'
-import { chunks } from './chunk-stream.js'
+import { ChunkLoop } from './chunk-stream.js'
 import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
 import type { EncodedAudioChunk, EncodedVideoChunk } from './media/chunks.js'
 import type { VideoColorSpaceInit } from './media/color-space.js'
@@ -285,8 +285,13 @@ function chunksOf<T extends EncodedVideoChunk | EncodedAudioChunk>(
 ): AsyncIterableIterator<T> {
   checkTimes(options)
   const json = JSON.stringify({ from: options.from, to: options.to })
-  const open = () => unwrap(engine().native.inputPackets(Input.numberOf(track.input), track.index, json))
-  return chunks<T>(open, video, () => track.input.closed, options.signal)
+  return new ChunkLoop<T>({
+    open: () => unwrap(engine().native.inputPackets(Input.numberOf(track.input), track.index, json)),
+    video,
+    signal: options.signal,
+    closed: () => track.input.closed,
+    loops: Input.loopsOf(track.input),
+  })
 }
 
 function checkTimes(options: { from?: number; to?: number }): void {
