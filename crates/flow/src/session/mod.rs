@@ -5,32 +5,33 @@
 //!               └─ Packet ─ cache? ─ VideoDecoder ────┴─ for each loop: policy, credits ─ FrameStream
 //! ```
 //!
-//! Without a loop the thread sleeps and the source stands still. A loop that ends does not end the device.
+//!
+//! Here is what users hold; `driver.rs` is the thread, `decode.rs` what it does with packets.
+
+mod decode;
+mod driver;
 
 use crate::{
     Error, Policy, Runtime,
-    channel::{Sender, channel},
+    channel::channel,
     held::{Credits, OPEN_FRAMES_MAX},
     input::FrameStream,
     threads::Threads,
 };
-use beamline_capture::{Context, Event, Request, Source, SourceStats};
-use beamline_codec::{VideoDecoder, VideoDecoderConfig};
-use beamline_io::{Cancel, CancelHook};
-use beamline_media::{Caps, Frame, Layout, Packet};
+use beamline_capture::{Context, Request};
+use beamline_io::Cancel;
+use beamline_media::{Caps, Layout};
+use decode::Decode;
+use driver::{Consumer, Driver};
 use serde::Serialize;
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{self, Thread},
+    thread::Thread,
     time::Duration,
 };
-
-/// Bytes of decoded pictures that a looped sequence may keep.
-const CACHE_BYTES: usize = 256 << 20;
 
 /// Slots of a source's memory: for two loops that hold as many frames as they may.
 const SLOTS: u32 = 2 * OPEN_FRAMES_MAX;
@@ -101,14 +102,6 @@ struct Counters {
     dropped: AtomicU64,
     decoded: AtomicU64,
     cached: AtomicU64,
-}
-
-struct Consumer {
-    sender: Sender<Frame>,
-    credits: Arc<Credits>,
-    policy: Policy,
-    /// Ends a push that waits for room when the capture is closed.
-    _stop: CancelHook,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -237,163 +230,5 @@ impl std::fmt::Debug for CaptureSession {
         f.debug_struct("CaptureSession")
             .field("caps", &self.caps())
             .finish_non_exhaustive()
-    }
-}
-
-/// The thread that drives the source.
-struct Driver {
-    shared: Arc<Shared>,
-    source: Box<dyn Source>,
-    decode: Decode,
-    consumers: Vec<Consumer>,
-}
-
-impl Driver {
-    fn run(mut self) {
-        *lock(&self.shared.driver) = Some(thread::current());
-        let me = thread::current();
-        let hook = self.shared.cancel.on_cancel(move || me.unpark());
-        let how = self.drive();
-        drop(hook);
-        let error = how.err().map(Arc::new);
-        let late = {
-            let mut loops = lock(&self.shared.loops);
-            loops.over = Some(error.clone());
-            std::mem::take(&mut loops.new)
-        };
-        let consumers = std::mem::take(&mut self.consumers);
-        // The source's and the decoder's memory goes before the last word.
-        drop(self);
-        for consumer in consumers.into_iter().chain(late) {
-            consumer
-                .sender
-                .end(error.as_ref().map_or(Ok(()), |e| Err(Error::again(e))));
-        }
-    }
-
-    fn drive(&mut self) -> Result<(), Error> {
-        loop {
-            self.wait_for_consumers()?;
-            let event = self.source.next(&self.shared.cancel);
-            self.note(self.source.stats());
-            match event {
-                Ok(Event::Frame(frame)) => self.hand_out(frame),
-                Ok(Event::Packet(packet)) => {
-                    for frame in self
-                        .decode
-                        .packet(&packet, self.source.picture_id(), &self.shared.counters)?
-                    {
-                        self.hand_out(frame);
-                    }
-                }
-                Ok(Event::Caps(caps)) => *lock(&self.shared.caps) = caps,
-                Ok(Event::End) => return Ok(()),
-                Ok(_) => {}
-                Err(_) if self.shared.cancel.is_cancelled() => return Err(Error::Cancelled),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    fn note(&self, stats: SourceStats) {
-        self.shared.counters.captured.store(stats.captured, Ordering::Relaxed);
-        self.shared.counters.lost.store(stats.dropped, Ordering::Relaxed);
-    }
-
-    fn wait_for_consumers(&mut self) -> Result<(), Error> {
-        loop {
-            if self.shared.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            self.consumers.append(&mut lock(&self.shared.loops).new);
-            self.consumers.retain(|c| !c.sender.is_gone());
-            if !self.consumers.is_empty() {
-                return Ok(());
-            }
-            thread::park();
-        }
-    }
-
-    fn hand_out(&mut self, frame: Frame) {
-        for consumer in &self.consumers {
-            if consumer.credits.exhausted() {
-                if consumer.policy != Policy::Block {
-                    self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-                let stopped = &self.shared.cancel;
-                consumer
-                    .sender
-                    .wait(|| !consumer.credits.exhausted() || stopped.is_cancelled());
-            }
-            let _ = consumer.sender.push(frame.clone());
-            self.shared
-                .counters
-                .dropped
-                .fetch_add(consumer.sender.take_dropped(), Ordering::Relaxed);
-        }
-    }
-}
-
-/// Decoding of what comes as packets, with a memory for sequences that repeat.
-struct Decode {
-    decoder: Option<Box<dyn VideoDecoder>>,
-    cache: HashMap<u64, Frame>,
-    cache_bytes: usize,
-}
-
-impl Decode {
-    fn new(runtime: &Runtime, caps: &Caps) -> Result<Self, Error> {
-        let decoder = match caps.encoded {
-            None => None,
-            Some(kind) => {
-                // One picture in, one picture out: no frame threads.
-                let config = VideoDecoderConfig {
-                    low_latency: true,
-                    color: caps.color,
-                    ..VideoDecoderConfig::new(kind)
-                };
-                Some(runtime.codecs.open_decoder(&config, runtime.frame_pool("capture"))?)
-            }
-        };
-        Ok(Decode {
-            decoder,
-            cache: HashMap::new(),
-            cache_bytes: 0,
-        })
-    }
-
-    fn packet(&mut self, packet: &Packet, id: Option<u64>, counters: &Counters) -> Result<Vec<Frame>, Error> {
-        if let Some(frame) = id.and_then(|id| self.cache.get(&id)) {
-            counters.cached.fetch_add(1, Ordering::Relaxed);
-            return Ok(vec![frame.clone().with_info(|info| {
-                info.timestamp_us = packet.timestamp_us;
-                info.duration_us = packet.duration_us;
-            })]);
-        }
-        let Some(decoder) = &mut self.decoder else {
-            return Err(Error::Internal {
-                what: "a source gave packets that it had not announced".into(),
-            });
-        };
-        decoder.send(Some(packet))?;
-        let mut frames = Vec::new();
-        while let Some(frame) = decoder.receive()? {
-            counters.decoded.fetch_add(1, Ordering::Relaxed);
-            frames.push(frame);
-        }
-        if let (Some(id), [frame]) = (id, &frames[..]) {
-            self.remember(id, frame);
-        }
-        Ok(frames)
-    }
-
-    fn remember(&mut self, id: u64, frame: &Frame) {
-        let bytes: usize = frame.leases().map(beamline_arena::Lease::len).sum();
-        // What does not fit is decoded again each time: throwing the oldest out would lose every picture of a loop that is too long.
-        if self.cache_bytes + bytes <= CACHE_BYTES {
-            self.cache_bytes += bytes;
-            self.cache.insert(id, frame.clone());
-        }
     }
 }
