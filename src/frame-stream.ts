@@ -1,7 +1,7 @@
 import { argumentError, BeamlineError } from './errors.js'
 import { batchOf, type BatchToken, callSite, placeInDevelopment } from './media/frame-registry.js'
 import { VideoFrame } from './media/video-frame.js'
-import { type Engine, engine, SCRATCH_FRAMES } from './native/engine.js'
+import { type Engine, engine, SCRATCH_FRAMES, toError } from './native/engine.js'
 
 /** What happens when a queue is full: `block` makes the producer wait; the others drop, and count it. */
 export type QueuePolicy = 'block' | 'drop-oldest' | 'drop-newest' | 'latest'
@@ -291,8 +291,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
 
 /** Why a native stream failed, as it is thrown. */
 export function streamError(engine: Engine, id: number): BeamlineError {
-  const { code, reason, message, hint } = engine.native.streamError(id)
-  return new BeamlineError(message, { code: code as BeamlineError['code'], reason, hint: hint ?? undefined })
+  return toError(engine.native.streamError(id))
 }
 
 /** Frames to fetch at once by policy: where only the newest counts, none is fetched ahead. */

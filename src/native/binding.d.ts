@@ -111,10 +111,10 @@ export declare class NativeRuntime {
    * stream's number and nothing more.
    */
   drain(): number | Array<Field>
-  /** Answers a read request with bytes, or with the words of the failure. */
-  replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null): void
-  /** Answers a sink request. */
-  replySink(reply: number, failure?: string | undefined | null): void
+  /** Answers a read request with bytes, or with the words of the failure and the number under which what was thrown is kept. */
+  replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null, number?: number | undefined | null): void
+  /** Answers a sink request; a failure as in `replyRead`. */
+  replySink(reply: number, failure?: string | undefined | null, number?: number | undefined | null): void
   /** A number under which a request can be cancelled. */
   cancellable(): number
   /** Cancels what runs under that number, and forgets it. */
@@ -140,6 +140,8 @@ export interface BindingError {
   message: string
   /** What to do next, or nothing. */
   hint?: string
+  /** The number of what JavaScript itself has thrown: see `replyRead`. */
+  cause?: number
 }
 
 /** A packet as TypeScript gets it. */

@@ -83,11 +83,7 @@ impl Error {
             Error::Data { .. } => "corrupt-file",
             Error::NotSupported { .. } => "container-not-supported",
             Error::Config { .. } => "container-config",
-            Error::Io(e) => match e.kind() {
-                std::io::ErrorKind::StorageFull => "disk-full",
-                std::io::ErrorKind::NotFound => "no-such-file",
-                _ => "io",
-            },
+            Error::Io(e) => e.reason(),
             Error::Library { .. } => "container-library",
         }
     }

@@ -86,22 +86,7 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Error::Io(e) => match e.kind() {
-                std::io::ErrorKind::StorageFull => "disk-full",
-                std::io::ErrorKind::NotFound => "no-such-file",
-                std::io::ErrorKind::PermissionDenied => "not-allowed",
-                std::io::ErrorKind::IsADirectory => "is-a-directory",
-                std::io::ErrorKind::Interrupted => "cancelled",
-                _ => "io",
-            },
-            Error::Container(beamline_container::Error::Io(e)) if e.kind() != std::io::ErrorKind::StorageFull => {
-                match e.kind() {
-                    std::io::ErrorKind::NotFound => "no-such-file",
-                    std::io::ErrorKind::PermissionDenied => "not-allowed",
-                    std::io::ErrorKind::Interrupted => "cancelled",
-                    _ => "io",
-                }
-            }
+            Error::Io(e) => e.reason(),
             Error::Container(e) => e.reason(),
             Error::Codec(e) => e.reason(),
             Error::Convert(e) => e.reason(),
@@ -122,7 +107,15 @@ impl Error {
     /// What to do next, where there is something to say beyond the message.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        if let Error::Capture(e) = self
+            && let Some(hint) = e.hint()
+        {
+            return Some(hint.to_owned());
+        }
         let hint = match (self.code(), self.reason()) {
+            (_, "no-such-file") => "look at the spelling; a path that does not begin with '/' begins at process.cwd()",
+            (_, "read-failed") => "`cause` is what read() has thrown",
+            (_, "write-failed") => "`cause` is what the target has thrown",
             (_, "disk-full") => "free some space; what was written before stays playable",
             (_, "truncated") => {
                 "the file is incomplete: copy it again, or pass recover: true to take what can be decoded"
@@ -135,6 +128,19 @@ impl Error {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+
+    /// The number that a callback gave its failure, where that is what went wrong.
+    #[must_use]
+    pub fn failure(&self) -> Option<u32> {
+        match self {
+            Error::Io(beamline_io::Error::Callback { failure, .. })
+            | Error::Container(beamline_container::Error::Io(beamline_io::Error::Callback { failure, .. })) => {
+                failure.number
+            }
+            Error::Earlier(e) => e.failure(),
+            _ => None,
+        }
     }
 
     /// The same error for another one who asks.

@@ -2,7 +2,7 @@
 //!
 //! A reader posts a request and sleeps until its [`Reply`] is given, dropped (the other side is gone) or the wait is cancelled.
 
-use crate::{ByteSink, ByteSource, Cancel, Error};
+use crate::{ByteSink, ByteSource, Cancel, Error, Failure};
 use bytes::Bytes;
 use std::{
     fmt,
@@ -22,7 +22,7 @@ struct Slot<T> {
 #[derive(Debug)]
 enum Answer<T> {
     Waiting,
-    Given(Result<T, String>),
+    Given(Result<T, Failure>),
     Gone,
 }
 
@@ -37,8 +37,8 @@ impl<T: Send + 'static> Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Gives the answer, or the words of the failure.
-    pub fn give(self, answer: Result<T, String>) {
+    /// Gives the answer, or the failure.
+    pub fn give(self, answer: Result<T, Failure>) {
         *self.0.lock() = Answer::Given(answer);
         self.0.changed.notify_all();
     }
@@ -61,7 +61,7 @@ impl<T> Slot<T> {
 }
 
 impl<T: Send + 'static> Slot<T> {
-    fn wait(self: &Arc<Self>, name: &str, cancel: &Cancel) -> Result<T, Error> {
+    fn wait(self: &Arc<Self>, name: &str, reading: bool, cancel: &Cancel) -> Result<T, Error> {
         let me = Arc::clone(self);
         let _hook = cancel.on_cancel(move || {
             drop(me.lock());
@@ -71,10 +71,11 @@ impl<T: Send + 'static> Slot<T> {
         loop {
             match std::mem::replace(&mut *answer, Answer::Waiting) {
                 Answer::Given(Ok(value)) => return Ok(value),
-                Answer::Given(Err(message)) => {
+                Answer::Given(Err(failure)) => {
                     return Err(Error::Callback {
                         name: name.into(),
-                        message,
+                        reading,
+                        failure,
                     });
                 }
                 Answer::Gone => return Err(Error::Cancelled),
@@ -130,12 +131,13 @@ impl ByteSource for CallbackSource {
         }
         let (reply, slot) = Reply::pair();
         (self.read)(offset, want, reply);
-        let bytes = slot.wait(&self.name, cancel)?;
+        let bytes = slot.wait(&self.name, true, cancel)?;
         if bytes.len() > want {
             let message = format!("expected at most {want} bytes from read() but received {}", bytes.len());
             return Err(Error::Callback {
                 name: self.name.clone(),
-                message,
+                reading: true,
+                failure: message.into(),
             });
         }
         into[..bytes.len()].copy_from_slice(&bytes);
@@ -185,7 +187,7 @@ impl CallbackSink {
         cancel.check()?;
         let (reply, slot) = Reply::pair();
         (self.ask)(request, reply);
-        slot.wait(&self.name, cancel)
+        slot.wait(&self.name, false, cancel)
     }
 }
 
@@ -255,6 +257,35 @@ mod tests {
             source.read_at(0, &mut [0; 4], &Cancel::new()),
             Err(Error::Cancelled)
         ));
+    }
+
+    #[test]
+    fn a_failure_keeps_its_words_and_its_number() {
+        let failure = Failure {
+            message: "the disk is on fire".into(),
+            number: Some(7),
+        };
+        let source = CallbackSource::new("js", Some(10), {
+            let failure = failure.clone();
+            move |_, _, reply| reply.give(Err(failure.clone()))
+        });
+        let mut sink = CallbackSink::new("js", false, {
+            let failure = failure.clone();
+            move |_, reply| reply.give(Err(failure.clone()))
+        });
+        let read = source.read_at(0, &mut [0; 4], &Cancel::new()).unwrap_err();
+        let write = sink.write(&[0], &Cancel::new()).unwrap_err();
+        for (error, reason) in [(read, "read-failed"), (write, "write-failed")] {
+            assert_eq!(error.reason(), reason);
+            assert!(
+                error.to_string().ends_with("'js' failed: the disk is on fire"),
+                "{error}"
+            );
+            assert!(
+                matches!(&error, Error::Callback { failure: kept, .. } if *kept == failure),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     token,
 };
 use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime};
-use beamline_io::{Cancel, Reply, SinkRequest};
+use beamline_io::{Cancel, Failure, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
 use bytes::Bytes;
 use napi::{
@@ -181,24 +181,27 @@ impl NativeRuntime {
         })
     }
 
-    /// Answers a read request with bytes, or with the words of the failure.
+    /// Answers a read request with bytes, or with the words of the failure and the number under which what was thrown is kept.
     #[napi]
-    pub fn reply_read(&self, reply: f64, bytes: Option<Uint8Array>, failure: Option<String>) {
+    pub fn reply_read(&self, reply: f64, bytes: Option<Uint8Array>, failure: Option<String>, number: Option<u32>) {
         let pending = self.replies.borrow_mut().remove(reply);
         if let Some(PendingReply::Bytes(reply)) = pending {
             reply.give(match (bytes, failure) {
                 (Some(bytes), None) => Ok(Bytes::copy_from_slice(&bytes)),
-                (_, failure) => Err(failure.unwrap_or_else(|| "read() gave no bytes".into())),
+                (_, failure) => Err(Failure {
+                    message: failure.unwrap_or_else(|| "read() gave no bytes".into()),
+                    number,
+                }),
             });
         }
     }
 
-    /// Answers a sink request.
+    /// Answers a sink request; a failure as in `replyRead`.
     #[napi]
-    pub fn reply_sink(&self, reply: f64, failure: Option<String>) {
+    pub fn reply_sink(&self, reply: f64, failure: Option<String>, number: Option<u32>) {
         let pending = self.replies.borrow_mut().remove(reply);
         if let Some(PendingReply::Unit(reply)) = pending {
-            reply.give(failure.map_or(Ok(()), Err));
+            reply.give(failure.map_or(Ok(()), |message| Err(Failure { message, number })));
         }
     }
 
