@@ -434,8 +434,7 @@ impl Muxer for Output {
         self.state = State::Done;
         let out = self.out();
         if out.spool.take().is_none() && out.boxes.fragments > 0 {
-            // The wish to stop must not keep what is there from being closed.
-            out.sink.finish(&Cancel::new())?;
+            out.sink.keep()?;
             return Ok(true);
         }
         out.sink.discard()?;

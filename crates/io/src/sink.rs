@@ -38,7 +38,16 @@ pub trait ByteSink: Send + Debug {
     /// As [`ByteSink::write`].
     fn finish(&mut self, cancel: &Cancel) -> Result<(), Error>;
 
-    /// Takes back what was written (removes the file). True when nothing of it remains.
+    /// Nothing more will come: keeps what was written so far. As [`ByteSink::finish`], but waits for nobody longer than a moment.
+    ///
+    /// # Errors
+    /// As [`ByteSink::write`].
+    fn keep(&mut self) -> Result<(), Error> {
+        self.finish(&Cancel::new())
+    }
+
+    /// Takes back what was written (removes the file). True when nothing of it remains. Waits for nobody
+    /// longer than a moment.
     ///
     /// # Errors
     /// [`Error::Os`].
