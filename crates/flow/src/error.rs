@@ -113,7 +113,9 @@ impl Error {
             return Some(hint.to_owned());
         }
         let hint = match (self.code(), self.reason()) {
-            (_, "no-such-file") => "look at the spelling; a relative path begins at the folder in which the process runs",
+            (_, "no-such-file") => {
+                "look at the spelling; a relative path begins at the folder in which the process runs"
+            }
             (_, "read-failed") => "`cause` is what read() has thrown",
             (_, "write-failed") => "`cause` is what the target has thrown",
             (_, "disk-full") => "free some space; what was written before stays playable",
