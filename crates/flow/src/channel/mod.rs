@@ -14,7 +14,7 @@ mod parker;
 mod receiver;
 mod sender;
 
-pub(crate) use receiver::Waker;
+pub(crate) use receiver::{Gauge, Waker};
 pub use {receiver::Receiver, sender::Sender};
 
 use crate::Error;

@@ -109,12 +109,21 @@ impl<T: Send + 'static> Receiver<T> {
 }
 
 impl<T: Send + 'static> Receiver<T> {
+    /// [`Receiver::len`] for others.
+    pub(crate) fn gauge(&self) -> Gauge {
+        let shared = Arc::clone(&self.0);
+        Arc::new(move || shared.queue.len())
+    }
+
     /// Stops the producer from elsewhere, as [`Receiver::stop`] does: a hook for `Cancel`.
     pub(crate) fn stopper(&self) -> impl Fn() + Send + Sync + 'static {
         let shared = Arc::clone(&self.0);
         move || shared.stop()
     }
 }
+
+/// How many items wait in a queue: without holding its end.
+pub(crate) type Gauge = Arc<dyn Fn() -> usize + Send + Sync>;
 
 /// See [`Receiver::waker`].
 #[derive(Clone)]

@@ -111,6 +111,10 @@ impl<T> Drop for Sender<T> {
         self.end(Err(Error::Internal {
             what: "a media thread ended without saying why".into(),
         }));
+        // Put in while the consumer went: others may still keep the queue itself.
+        if self.0.consumer_gone.load(Ordering::SeqCst) {
+            while self.0.queue.pop().is_some() {}
+        }
     }
 }
 

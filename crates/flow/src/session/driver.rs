@@ -1,7 +1,11 @@
 //! The thread that drives a source.
 
-use super::{Decode, Shared, lock};
-use crate::{Error, Policy, channel::Sender, held::Credits};
+use super::{Decode, Shared, held_up::Member, lock};
+use crate::{
+    Error, Policy,
+    channel::{Refused, Sender},
+    held::Credits,
+};
 use beamline_capture::{Event, Source, SourceStats};
 use beamline_io::CancelHook;
 use beamline_media::Frame;
@@ -15,6 +19,7 @@ pub(super) struct Consumer {
     pub(super) sender: Sender<Frame>,
     pub(super) credits: Arc<Credits>,
     pub(super) policy: Policy,
+    pub(super) member: Arc<Member>,
     /// Ends a push that waits for room when the capture is closed.
     pub(super) _stop: CancelHook,
 }
@@ -53,7 +58,7 @@ impl Driver {
     fn drive(&mut self) -> Result<(), Error> {
         loop {
             self.wait_for_consumers()?;
-            let event = self.source.next(&self.shared.cancel);
+            let event = self.ask();
             self.note(self.source.stats());
             match event {
                 Ok(Event::Frame(frame)) => self.hand_out(frame),
@@ -72,6 +77,17 @@ impl Driver {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    fn ask(&mut self) -> Result<Event, beamline_capture::Error> {
+        // A live source waits for its time, never for memory.
+        if self.shared.live {
+            return self.source.next(&self.shared.cancel);
+        }
+        self.shared.neighbours.waits_for(None);
+        let event = self.source.next(&self.shared.cancel);
+        self.shared.neighbours.goes_on();
+        event
     }
 
     fn note(&self, stats: SourceStats) {
@@ -101,15 +117,33 @@ impl Driver {
                     continue;
                 }
                 let stopped = &self.shared.cancel;
-                consumer
-                    .sender
-                    .wait(|| !consumer.credits.exhausted() || stopped.is_cancelled());
+                self.waiting_for(consumer, || {
+                    consumer
+                        .sender
+                        .wait(|| !consumer.credits.exhausted() || stopped.is_cancelled());
+                });
             }
-            let _ = consumer.sender.push(frame.clone());
+            self.push(consumer, frame.clone());
             self.shared
                 .counters
                 .dropped
                 .fetch_add(consumer.sender.take_dropped(), Ordering::Relaxed);
         }
+    }
+    fn push(&self, consumer: &Consumer, frame: Frame) {
+        if consumer.policy != Policy::Block {
+            let _ = consumer.sender.push(frame);
+        } else if let Err(Refused::Full(frame)) = consumer.sender.try_push(frame) {
+            self.waiting_for(consumer, || {
+                let _ = consumer.sender.push(frame);
+            });
+        }
+    }
+
+    /// Waits, and lets the other loops know for whom.
+    fn waiting_for(&self, consumer: &Consumer, wait: impl FnOnce()) {
+        self.shared.neighbours.waits_for(Some(&consumer.member));
+        wait();
+        self.shared.neighbours.goes_on();
     }
 }

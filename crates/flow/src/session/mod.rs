@@ -5,11 +5,12 @@
 //!               └─ Packet ─ cache? ─ VideoDecoder ────┴─ for each loop: policy, credits ─ FrameStream
 //! ```
 //!
-//!
-//! Here is what users hold; `driver.rs` is the thread, `decode.rs` what it does with packets.
+//! Here is what users hold; `driver.rs` is the thread, `decode.rs` what it does with packets, `held_up.rs` who makes it
+//! wait.
 
 mod decode;
 mod driver;
+mod held_up;
 
 use crate::{
     Error, Policy, Runtime,
@@ -23,6 +24,9 @@ use beamline_io::Cancel;
 use beamline_media::{Caps, Layout};
 use decode::Decode;
 use driver::{Consumer, Driver};
+pub use held_up::HeldUp;
+use held_up::Neighbours;
+pub(crate) use held_up::Seat;
 use serde::Serialize;
 use std::{
     sync::{
@@ -36,22 +40,24 @@ use std::{
 /// Slots of a source's memory: for two loops that hold as many frames as they may.
 const SLOTS: u32 = 2 * OPEN_FRAMES_MAX;
 
-/// What fits into the source's memory, which its [`Context::frame_pool`] cuts by the same rule.
-fn open_max(context: &Context, caps: &Caps) -> u32 {
+/// How many frames fit into the source's memory, which its [`Context::frame_pool`] cuts by the same rule.
+fn slots(context: &Context, caps: &Caps) -> u32 {
     let layout = caps
         .pixel_format
         .and_then(|format| Layout::aligned(format, caps.size).ok());
     let fit = layout.map_or(u64::MAX, |layout| context.max_bytes / (layout.len as u64).max(1));
-    u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, OPEN_FRAMES_MAX)
+    u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, SLOTS)
 }
 
 /// How a loop over a capture is served.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CaptureOptions {
     /// Frames that may wait; `None`: 4.
     pub queue: Option<usize>,
     /// What happens when that many wait; `None`: `latest` for live sources, `block` for the others.
     pub policy: Option<Policy>,
+    /// What the others call it when they have to wait for it ([`HeldUp`]): where it was made, say.
+    pub label: Option<String>,
 }
 
 /// Numbers of a capture; they only grow.
@@ -85,6 +91,7 @@ struct Shared {
     cancel: Cancel,
     threads: Threads,
     loops: Mutex<Loops>,
+    neighbours: Arc<Neighbours>,
     counters: Counters,
     driver: Mutex<Option<Thread>>,
 }
@@ -123,14 +130,16 @@ impl CaptureSession {
         let source = runtime.backends.open(request, &context)?;
         let caps = source.caps();
         let decode = Decode::new(runtime, &caps)?;
+        let slots = slots(&context, &caps);
         let shared = Arc::new(Shared {
             live: source.live(),
             copies_per_frame: source.copies_per_frame(),
-            open_max: open_max(&context, &caps),
+            open_max: slots.min(OPEN_FRAMES_MAX),
             caps: Mutex::new(caps),
             cancel,
             threads: runtime.threads.within(),
             loops: Mutex::default(),
+            neighbours: Neighbours::new(Arc::clone(&runtime.clock), slots),
             counters: Counters::default(),
             driver: Mutex::default(),
         });
@@ -174,6 +183,7 @@ impl CaptureSession {
         let policy = options.policy.unwrap_or(default);
         let (sender, receiver) = channel(options.queue.unwrap_or(4), policy);
         let credits = Credits::new(receiver.waker(), self.0.open_max);
+        let seat = self.0.neighbours.join(options.label, receiver.gauge(), &credits);
         let stop = self.0.cancel.on_cancel(receiver.stopper());
         let mut loops = lock(&self.0.loops);
         match &loops.over {
@@ -182,12 +192,13 @@ impl CaptureSession {
                 sender,
                 credits: Arc::clone(&credits),
                 policy,
+                member: seat.member(),
                 _stop: stop,
             }),
         }
         drop(loops);
         self.wake();
-        Ok(FrameStream::new(receiver, credits))
+        Ok(FrameStream::new(receiver, credits).beside(seat))
     }
 
     fn wake(&self) {
