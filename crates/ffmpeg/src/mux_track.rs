@@ -52,11 +52,12 @@ impl Track {
             return Err(config("a packet with a timestamp", "one without".into()));
         };
         let decoded = packet.decode_us.unwrap_or(shown);
-        if let Some(last) = self.last_us.filter(|last| decoded < *last) {
-            return Err(config(
-                &format!("a packet that is decoded at {last} µs or later"),
-                format!("one at {decoded} µs"),
-            ));
+        if let Some(before_us) = self.last_us.filter(|last| decoded < *last) {
+            return Err(Error::Order {
+                track: packet.track,
+                before_us,
+                at_us: decoded,
+            });
         }
         let length = packet
             .duration_us

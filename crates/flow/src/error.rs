@@ -49,6 +49,16 @@ pub enum Error {
         /// What came.
         got: String,
     },
+    /// A frame or packet that does not come after the one before it.
+    #[error("expected a {what} after {before_us} µs, that of the item before, but received {at_us} µs")]
+    Order {
+        /// Which time: "timestamp", "decoding time".
+        what: &'static str,
+        /// Time of the last item that was taken.
+        before_us: i64,
+        /// Time of this one.
+        at_us: i64,
+    },
     /// The same error that ended the thing before.
     #[error("{0}")]
     Earlier(Arc<Error>),
@@ -75,7 +85,7 @@ impl Error {
             Error::Capture(e) => e.code(),
             Error::Frame(e) => e.code(),
             Error::Closed { .. } | Error::State { .. } => ErrorCode::InvalidState,
-            Error::Argument { .. } => ErrorCode::InvalidConfig,
+            Error::Argument { .. } | Error::Order { .. } => ErrorCode::InvalidConfig,
             Error::Earlier(e) => e.code(),
             Error::Cancelled => ErrorCode::Aborted,
             Error::Internal { .. } => ErrorCode::Internal,
@@ -98,6 +108,7 @@ impl Error {
             Error::Closed { .. } => "closed",
             Error::State { reason, .. } => reason,
             Error::Argument { .. } => "invalid-argument",
+            Error::Order { .. } => "timestamp-order",
             Error::Earlier(e) => e.reason(),
             Error::Cancelled => "cancelled",
             Error::Internal { .. } => "internal",
@@ -118,6 +129,9 @@ impl Error {
             }
             (_, "read-failed") => "`cause` is what read() has thrown",
             (_, "write-failed") => "`cause` is what the target has thrown",
+            (ErrorCode::InvalidConfig, "timestamp-order") => {
+                "this item was not written; the output goes on with the next one"
+            }
             (_, "disk-full") => "free some space; what was written before stays playable",
             (_, "truncated") => {
                 "the file is incomplete: copy it again, or pass recover: true to take what can be decoded"

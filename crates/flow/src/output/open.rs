@@ -5,7 +5,7 @@ use super::{
     encode::{Counters, EncodeTrack},
     mux::{Item, Track},
     shared::{Done, Report, Shared, begin},
-    writer::{Lane, TrackWriter},
+    writer::{Lane, NEVER, TrackWriter},
 };
 use crate::{
     Error, Runtime,
@@ -19,7 +19,7 @@ use serde::Serialize;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -196,6 +196,7 @@ impl Output {
             shared: Arc::clone(&self.shared),
             threads: self.threads.clone(),
             lane,
+            last_us: AtomicI64::new(NEVER),
         }
     }
 

@@ -11,7 +11,10 @@ use crate::{
     threads::Threads,
 };
 use beamline_media::{Frame, Packet};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 /// Whether a write took the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,12 @@ pub struct TrackWriter {
     pub(super) shared: Arc<Shared>,
     pub(super) threads: Threads,
     pub(super) lane: Lane,
+    /// Time of the last item that was taken; [`NEVER`] before the first.
+    pub(super) last_us: AtomicI64,
 }
+
+/// No time of any item.
+pub(super) const NEVER: i64 = i64::MIN;
 
 pub(super) enum Lane {
     Frames(Arc<Sender<Job>>),
@@ -38,42 +46,49 @@ impl TrackWriter {
     /// Gives a frame to the encoder; takes its own hold on it. `key` asks for a key packet.
     ///
     /// # Errors
-    /// What ended the output; [`Error::Argument`] on a track of packets.
+    /// What ended the output; [`Error::Order`], the output lives on; [`Error::Argument`] on a track of packets.
     pub fn write_frame(&self, frame: &Frame, key: bool) -> Result<Written, Error> {
         let Lane::Frames(jobs) = &self.lane else {
             return Err(wrong_lane("a packet", "a frame"));
         };
         begin(&self.shared, &self.threads)?;
-        self.written(
-            jobs.try_push(Job {
-                frame: frame.clone(),
-                key,
-            })
-            .map_err(|r| matches!(r, Refused::Full(_))),
-        )
+        let job = Job {
+            frame: frame.clone(),
+            key,
+        };
+        self.put(jobs, job, "timestamp", frame.info().timestamp_us)
     }
 
     /// Gives a packet to the file.
     ///
     /// # Errors
-    /// What ended the output; [`Error::Argument`] on a track of frames.
+    /// As [`TrackWriter::write_frame`]; what must rise is the decoding time.
     pub fn write_packet(&self, packet: Packet) -> Result<Written, Error> {
         let Lane::Packets(items) = &self.lane else {
             return Err(wrong_lane("a frame", "a packet"));
         };
         begin(&self.shared, &self.threads)?;
-        self.written(
-            items
-                .try_push(Item::Packet(packet))
-                .map_err(|r| matches!(r, Refused::Full(_))),
-        )
+        let at_us = packet.decode_us.or(packet.timestamp_us);
+        self.put(items, Item::Packet(packet), "decoding time", at_us)
     }
 
-    fn written(&self, pushed: Result<(), bool>) -> Result<Written, Error> {
-        match pushed {
-            Ok(()) => Ok(Written::Yes),
-            Err(true) => Ok(Written::Full),
-            Err(false) => Err(self.shared.why_gone()),
+    /// Puts one item in if its time comes after that of the one before.
+    fn put<T>(&self, lane: &Sender<T>, item: T, what: &'static str, at_us: Option<i64>) -> Result<Written, Error> {
+        let before_us = self.last_us.load(Ordering::Relaxed);
+        if let Some(at_us) = at_us
+            && at_us <= before_us
+            && !lane.is_gone()
+        {
+            return Err(Error::Order { what, before_us, at_us });
+        }
+        match lane.try_push(item) {
+            Ok(()) => {
+                // One thread writes a track: nobody else changes it meanwhile.
+                self.last_us.store(at_us.unwrap_or(before_us), Ordering::Relaxed);
+                Ok(Written::Yes)
+            }
+            Err(Refused::Full(_)) => Ok(Written::Full),
+            Err(Refused::Gone) => Err(self.shared.why_gone()),
         }
     }
 
