@@ -311,7 +311,7 @@ export interface OpenCaptureOptions {
 	queue?: number;
 	/** What happens when that many wait. Default: `latest` for live sources, `block` for the others. */
 	policy?: QueuePolicy;
-	/** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
+	/** How long a loop waits for open frames to be closed, or for another loop over the capture to be read, in ms. Default: 5000. */
 	timeoutMs?: number;
 	/** Cancels the opening, and later closes the capture. */
 	signal?: AbortSignal;

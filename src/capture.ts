@@ -60,7 +60,7 @@ export interface OpenCaptureOptions {
   queue?: number
   /** What happens when that many wait. Default: `latest` for live sources, `block` for the others. */
   policy?: QueuePolicy
-  /** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
+  /** How long a loop waits for open frames to be closed, or for another loop over the capture to be read, in ms. Default: 5000. */
   timeoutMs?: number
   /** Cancels the opening, and later closes the capture. */
   signal?: AbortSignal
@@ -178,10 +178,11 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
     checkOptions(options)
     checkLoop(options)
     const all = { ...this.#options, ...options }
-    const json = JSON.stringify({ queue: all.queue, policy: all.policy })
+    const words = (place?: string) => JSON.stringify({ queue: all.queue, policy: all.policy, place })
     const policy = all.policy ?? (this.live ? 'latest' : 'block')
     return new FrameStream({
-      open: () => unwrap(engine().native.captureFrames(this.#native.id, json)),
+      open: (place) => unwrap(engine().native.captureFrames(this.#native.id, words(place))),
+      heldUp: (id) => engine().native.streamHeldUp(id),
       batch: batchFor(policy),
       timeoutMs: all.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       signal: options.signal,

@@ -8,6 +8,8 @@ export declare class NativeRuntime {
   openCapture(request: number, cancel: number | undefined | null, json: string): BindingResult<boolean>
   /** A loop over a capture's frames; gives the stream's number. */
   captureFrames(capture: number, json: string): BindingResult<number>
+  /** Why a loop over a capture has to wait for another one, as JSON; null when it has not. */
+  streamHeldUp(id: number): string | null
   /** Numbers of a capture, as JSON. */
   captureStats(capture: number): string
   /** Closes a capture; settles, with its last numbers, when its threads have ended. */
