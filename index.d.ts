@@ -311,7 +311,7 @@ export interface OpenCaptureOptions {
 	queue?: number;
 	/** What happens when that many wait. Default: `latest` for live sources, `block` for the others. */
 	policy?: QueuePolicy;
-	/** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
+	/** How long a loop waits for open frames to be closed, or for another loop over the capture to be read, in ms. Default: 5000. */
 	timeoutMs?: number;
 	/** Cancels the opening, and later closes the capture. */
 	signal?: AbortSignal;
@@ -400,11 +400,12 @@ export declare class Capture extends EventTarget implements AsyncDisposable, Asy
 export type CaptureEventHandler = (this: Capture, event: Event) => void;
 /**
  * Opens a source of pictures: a URL (`pattern:smpte?width=1920&height=1080`, `clip.y4m`, `shots/%05d.png`) or an object that says the same.
+ * `options` go on top of either.
  *
  * Rejects with `BeamlineError`: `InvalidConfig` for sizes, rates, patterns, formats and options that cannot be; `NotFound`; `NotSupported`.
  */
 export declare function openCapture(source: string | OpenCaptureOptions, options?: OpenCaptureOptions): Promise<Capture>;
-/** The devices that can be opened now: a plain snapshot. */
+/** The devices that can be opened now: a plain snapshot. `kind`: only those. */
 export declare function listDevices(options?: {
 	kind?: DeviceKind;
 	signal?: AbortSignal;
@@ -467,7 +468,7 @@ export declare class EncodedAudioChunk extends EncodedChunk {
 export interface ReadSource {
 	/** Bytes in all. */
 	size: number;
-	/** Gives up to `length` bytes from `offset`; fewer only at the end. */
+	/** Gives up to `length` bytes from `offset`, at least one but at the end. What it throws is the `cause` of the error that comes of it. */
 	read(offset: number, length: number): Promise<Uint8Array> | Uint8Array;
 	/** What to call it in messages; its ending is a hint at the format. */
 	name?: string;
@@ -495,7 +496,7 @@ export interface FramesOptions {
 	policy?: QueuePolicy;
 	/** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
 	timeoutMs?: number;
-	/** Threads of the decoder. Default: by the cores. */
+	/** Threads of the decoder, 1 to 256. Default: by the cores. */
 	threads?: number;
 	/** Ends the loop. */
 	signal?: AbortSignal;
@@ -618,7 +619,8 @@ export declare class Input implements AsyncDisposable {
 /**
  * Opens a media file: a path, a `file:` URL, bytes (copied), a Blob, or `{ size, read }`.
  *
- * Rejects with `BeamlineError`: `not-media`, `truncated` (its index is not whole), `no-such-file`, `container-not-supported`.
+ * Rejects with `BeamlineError`: `not-media`, `truncated` (its index is not whole), `no-such-file`, `container-not-supported`,
+ * `read-failed` (its `cause` is what `read` has thrown).
  */
 export declare function openInput(source: InputSource, options?: OpenInputOptions): Promise<Input>;
 /**

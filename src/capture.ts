@@ -1,15 +1,18 @@
-import { argumentError, BeamlineError } from './errors.js'
+import { argumentError } from './errors.js'
 import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
 import { VideoColorSpace, type VideoColorSpaceInit } from './media/color-space.js'
 import type { ExtraPixelFormat, VideoPixelFormat } from './media/types.js'
 import type { VideoFrame } from './media/video-frame.js'
 import { engine, unwrap } from './native/engine.js'
 import { formatRow } from './native/formats.js'
-import { checkQueue } from './input.js'
+import { checkLoop, checkOneOf, checkOptions, checkSignal } from './options.js'
 import { type FrameRate, rateOf } from './rate.js'
 
 /** A kind of device. Cameras, network streams and shares come with later versions. */
 export type DeviceKind = 'pattern' | 'image' | 'camera' | 'network' | 'shared'
+
+/** @internal All kinds. */
+export const DEVICE_KINDS: readonly DeviceKind[] = ['pattern', 'image', 'camera', 'network', 'shared']
 
 /** A form in which a device gives its pictures: any size and rate between the two. */
 export interface FormatOffer {
@@ -57,7 +60,7 @@ export interface OpenCaptureOptions {
   queue?: number
   /** What happens when that many wait. Default: `latest` for live sources, `block` for the others. */
   policy?: QueuePolicy
-  /** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
+  /** How long a loop waits for open frames to be closed, or for another loop over the capture to be read, in ms. Default: 5000. */
   timeoutMs?: number
   /** Cancels the opening, and later closes the capture. */
   signal?: AbortSignal
@@ -172,12 +175,14 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
 
   /** Frames with another queue than the capture's own. */
   frames(options: Pick<OpenCaptureOptions, 'queue' | 'policy' | 'timeoutMs' | 'signal'> = {}): FrameStream {
+    checkOptions(options)
+    checkLoop(options)
     const all = { ...this.#options, ...options }
-    checkQueue(all.queue)
-    const json = JSON.stringify({ queue: all.queue, policy: all.policy })
+    const words = (place?: string) => JSON.stringify({ queue: all.queue, policy: all.policy, place })
     const policy = all.policy ?? (this.live ? 'latest' : 'block')
     return new FrameStream({
-      open: () => unwrap(engine().native.captureFrames(this.#native.id, json)),
+      open: (place) => unwrap(engine().native.captureFrames(this.#native.id, words(place))),
+      heldUp: (id) => engine().native.streamHeldUp(id),
       batch: batchFor(policy),
       timeoutMs: all.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       signal: options.signal,
@@ -293,6 +298,7 @@ function formatOf(native: NativeCapture): CaptureFormat {
 
 /**
  * Opens a source of pictures: a URL (`pattern:smpte?width=1920&height=1080`, `clip.y4m`, `shots/%05d.png`) or an object that says the same.
+ * `options` go on top of either.
  *
  * Rejects with `BeamlineError`: `InvalidConfig` for sizes, rates, patterns, formats and options that cannot be; `NotFound`; `NotSupported`.
  */
@@ -300,12 +306,15 @@ export async function openCapture(
   source: string | OpenCaptureOptions,
   options: OpenCaptureOptions = {},
 ): Promise<Capture> {
-  const all = typeof source === 'string' ? { ...options, device: source } : source
-  const device = typeof all?.device === 'object' ? all.device.id : all?.device
+  checkOptions(options)
+  // The first argument names the device; of the rest, what is said twice counts as the second one says it.
+  const said = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const all: OpenCaptureOptions =
+    typeof source === 'string' ? { ...said, device: source } : { ...source, ...said, ...deviceIn(source) }
+  const device = typeof all.device === 'object' ? (all.device?.id ?? null) : all.device
   if (typeof device !== 'string') throw argumentError('device', "a device, or a URL such as 'pattern:smpte'", device)
   const { queue, policy, timeoutMs, signal, device: _device, frameRate, ...rest } = all
-  checkQueue(queue)
-  checkPolicy(policy)
+  checkLoop(all)
   const own: Record<string, string> = {}
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) own[name] = String(value)
   if (frameRate !== undefined) {
@@ -329,20 +338,15 @@ export async function openCapture(
   return new Capture(native, keep)
 }
 
-function checkPolicy(policy: QueuePolicy | undefined): void {
-  if (policy !== undefined && !['block', 'drop-oldest', 'drop-newest', 'latest'].includes(policy)) {
-    throw new BeamlineError(
-      `expected 'block', 'drop-oldest', 'drop-newest' or 'latest' for 'policy' but received '${policy}'`,
-      {
-        code: 'InvalidConfig',
-        reason: 'invalid-argument',
-      },
-    )
-  }
+function deviceIn(source: OpenCaptureOptions): Pick<OpenCaptureOptions, 'device'> {
+  return source?.device === undefined ? {} : { device: source.device }
 }
 
-/** The devices that can be opened now: a plain snapshot. */
+/** The devices that can be opened now: a plain snapshot. `kind`: only those. */
 export async function listDevices(options: { kind?: DeviceKind; signal?: AbortSignal } = {}): Promise<Device[]> {
+  checkOptions(options)
+  checkSignal(options.signal)
+  checkOneOf('kind', options.kind, DEVICE_KINDS)
   const devices = await engine().request<Device[]>((request) => engine().native.listDevices(request), {
     signal: options.signal,
   })

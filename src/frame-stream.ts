@@ -1,7 +1,8 @@
 import { argumentError, BeamlineError } from './errors.js'
+import { type HeldUp, heldUpError } from './held-up.js'
 import { batchOf, type BatchToken, callSite, placeInDevelopment } from './media/frame-registry.js'
 import { VideoFrame } from './media/video-frame.js'
-import { type Engine, engine, SCRATCH_FRAMES } from './native/engine.js'
+import { type Engine, engine, SCRATCH_FRAMES, toError } from './native/engine.js'
 
 /** What happens when a queue is full: `block` makes the producer wait; the others drop, and count it. */
 export type QueuePolicy = 'block' | 'drop-oldest' | 'drop-newest' | 'latest'
@@ -28,8 +29,10 @@ export const DEFAULT_TIMEOUT_MS = 5000
 
 /** How a stream of frames is opened and what is told of it. */
 export interface StreamSource {
-  /** Opens the native stream; gives its number. */
-  open(): number
+  /** Opens the native stream, which was made at that place; gives its number. */
+  open(place: string | undefined): number
+  /** Where other loops take the same frames: which of them makes the source wait, as JSON. */
+  heldUp?(id: number): string | null
   /** Frames to fetch at once: 1 where only the newest counts. */
   batch: number
   timeoutMs: number
@@ -63,7 +66,7 @@ export class FrameStream implements AsyncIterable<VideoFrame> {
 
   /** Begins a loop. */
   [Symbol.asyncIterator](): AsyncIterableIterator<VideoFrame> {
-    return (this.#newest = new FrameLoop(this.#source, this.#place))
+    return (this.#newest = new FrameLoop(this.#source, callSite() ?? this.#place))
   }
 
   /** The same frames as a Web stream: a loop of its own, cancelled by cancelling the stream. Its reader closes the frames. */
@@ -105,6 +108,8 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   #fetched: VideoFrame[] = []
   #waiting: { resolve(r: IteratorResult<VideoFrame>): void; reject(e: unknown): void } | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** Of each wait for a source that has other loops too: put off again and again, since a new one for each frame would cost more. */
+  #watch: ReturnType<typeof setTimeout> | undefined
   #last: FrameStreamStats = { produced: 0, dropped: 0, waiting: 0, open: 0 }
   /** The last call of `next()` that waits; the next one goes behind it. */
   #tail: Promise<IteratorResult<VideoFrame>> | undefined
@@ -113,7 +118,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     this.#source = source
     this.#place = place
     source.signal?.throwIfAborted()
-    this.#id = source.open()
+    this.#id = source.open(place)
     source.loops.add(this)
     source.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
@@ -202,7 +207,9 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
       this.#waiting = { resolve, reject }
       this.#engine.hold()
       this.#engine.onReady(this.#id, () => this.#wake())
-      if (exhausted) this.#timer = setTimeout(() => this.#timeout(), this.#source.timeoutMs)
+      const { timeoutMs, heldUp } = this.#source
+      if (exhausted) this.#timer = setTimeout(() => this.#timeout(), timeoutMs)
+      else if (heldUp) this.#watch = this.#watch?.refresh() ?? setTimeout(() => this.#look(), timeoutMs).unref()
     })
     return this.#tail ? wait : this.#lastInLine(wait)
   }
@@ -250,6 +257,25 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     )
   }
 
+  /** Another loop may hold the source up, perhaps for a shorter time than this one waits: then it looks again. The stream lives. */
+  #look(): void {
+    const { timeoutMs, heldUp } = this.#source
+    if (!this.#waiting || this.#timer) return
+    const held = JSON.parse(heldUp?.(this.#id) ?? 'null') as HeldUp | null
+    const left = timeoutMs - (held ? held.forUs / 1000 : 0)
+    if (held && left <= 0) {
+      this.#stopWaiting()?.reject(heldUpError(held, timeoutMs))
+      return
+    }
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        this.#look()
+      },
+      Math.max(left, 10),
+    )
+  }
+
   #end(failed: boolean): Promise<IteratorResult<VideoFrame>> {
     const { native } = this.#engine
     const error = failed ? streamError(this.#engine, this.#id) : undefined
@@ -263,6 +289,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   #finish(native: Engine['native']): void {
     if (this.#id === 0) return
     this.#last = this.stats()
+    clearTimeout(this.#watch)
     native.closeStream(this.#id)
     this.#id = 0
     this.#source.loops.delete(this)
@@ -292,8 +319,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
 
 /** Why a native stream failed, as it is thrown. */
 export function streamError(engine: Engine, id: number): BeamlineError {
-  const { code, reason, message, hint } = engine.native.streamError(id)
-  return new BeamlineError(message, { code: code as BeamlineError['code'], reason, hint: hint ?? undefined })
+  return toError(engine.native.streamError(id))
 }
 
 /** Frames to fetch at once by policy: where only the newest counts, none is fetched ahead. */

@@ -1,6 +1,7 @@
 import { argumentError } from './errors.js'
 import { VideoFrame } from './media/video-frame.js'
 import { engine } from './native/engine.js'
+import { checkSignal } from './options.js'
 
 /** How a still is encoded. */
 export interface EncodeImageOptions {
@@ -22,6 +23,8 @@ export async function encodeImage(frame: VideoFrame, options: EncodeImageOptions
   const id = VideoFrame.numberOf(frame)
   if (id === 0) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
   const { type = 'image/png', quality = 0.92, signal } = options
+  if (typeof type !== 'string') throw argumentError('type', "'image/png' or 'image/jpeg'", type)
+  checkSignal(signal)
   if (!(quality >= 0 && quality <= 1)) throw argumentError('quality', 'a number from 0 to 1', quality)
   return engine().request<Uint8Array>((request) => engine().native.encodeImage(request, id, type, quality), { signal })
 }

@@ -1,22 +1,26 @@
 import { fileURLToPath } from 'node:url'
-import { argumentError } from './errors.js'
-import { chunks } from './chunk-stream.js'
+import { argumentError, BeamlineError, show } from './errors.js'
+import { ChunkLoop } from './chunk-stream.js'
 import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
 import type { EncodedAudioChunk, EncodedVideoChunk } from './media/chunks.js'
 import type { VideoColorSpaceInit } from './media/color-space.js'
 import { type AllowSharedBufferSource, bytesOf } from './media/video-frame.js'
 import { engine, unwrap } from './native/engine.js'
+import { checkFlag, checkLoop, checkOneOf, checkOptions, checkSignal, checkTimes, checkWhole } from './options.js'
 import type { FrameRate } from './rate.js'
 
 /** Bytes that JavaScript fetches on request. */
 export interface ReadSource {
   /** Bytes in all. */
   size: number
-  /** Gives up to `length` bytes from `offset`; fewer only at the end. */
+  /** Gives up to `length` bytes from `offset`, at least one but at the end. What it throws is the `cause` of the error that comes of it. */
   read(offset: number, length: number): Promise<Uint8Array> | Uint8Array
   /** What to call it in messages; its ending is a hint at the format. */
   name?: string
 }
+
+/** Threads that a decoder may be told to have. */
+const THREADS_MAX = 256
 
 /** Where an input's bytes come from: a path, a `file:` URL, bytes, a Blob, or an object that is asked for ranges. */
 export type InputSource = string | URL | AllowSharedBufferSource | Blob | ReadSource
@@ -43,7 +47,7 @@ export interface FramesOptions {
   policy?: QueuePolicy
   /** How long a loop waits for open frames to be closed, in ms. Default: 5000. */
   timeoutMs?: number
-  /** Threads of the decoder. Default: by the cores. */
+  /** Threads of the decoder, 1 to 256. Default: by the cores. */
   threads?: number
   /** Ends the loop. */
   signal?: AbortSignal
@@ -211,6 +215,11 @@ export class VideoTrack extends TrackBase {
    * A file that ends too early gives its decodable frames, then rejects with `truncated` (see `recover`).
    */
   frames(options: FramesOptions = {}): FrameStream {
+    checkOptions(options)
+    checkTimes(options)
+    checkLoop(options)
+    checkOneOf('pace', options.pace, ['realtime', 'fast'])
+    checkWhole('threads', options.threads, 1, THREADS_MAX)
     const policy = options.policy ?? 'block'
     const spec = {
       from: options.from,
@@ -219,11 +228,6 @@ export class VideoTrack extends TrackBase {
       queue: options.queue,
       policy,
       threads: options.threads,
-    }
-    checkTimes(options)
-    checkQueue(options.queue)
-    if (options.pace !== undefined && options.pace !== 'realtime' && options.pace !== 'fast') {
-      throw argumentError('pace', "'realtime' or 'fast'", options.pace)
     }
     const json = JSON.stringify(spec)
     return new FrameStream({
@@ -283,25 +287,17 @@ function chunksOf<T extends EncodedVideoChunk | EncodedAudioChunk>(
   options: ChunksOptions,
   video: boolean,
 ): AsyncIterableIterator<T> {
+  checkOptions(options)
   checkTimes(options)
+  checkSignal(options.signal)
   const json = JSON.stringify({ from: options.from, to: options.to })
-  const open = () => unwrap(engine().native.inputPackets(Input.numberOf(track.input), track.index, json))
-  return chunks<T>(open, video, () => track.input.closed, options.signal)
-}
-
-function checkTimes(options: { from?: number; to?: number }): void {
-  for (const name of ['from', 'to'] as const) {
-    const value = options[name]
-    if (value !== undefined && !Number.isSafeInteger(value))
-      throw argumentError(name, 'a whole number of microseconds', value)
-  }
-}
-
-/** Checks the length of a queue. */
-export function checkQueue(queue: number | undefined): void {
-  if (queue !== undefined && (!Number.isInteger(queue) || queue < 1 || queue > 1024)) {
-    throw argumentError('queue', 'a whole number from 1 to 1024', queue)
-  }
+  return new ChunkLoop<T>({
+    open: () => unwrap(engine().native.inputPackets(Input.numberOf(track.input), track.index, json)),
+    video,
+    signal: options.signal,
+    closed: () => track.input.closed,
+    loops: Input.loopsOf(track.input),
+  })
 }
 
 /** An open media file. Close it: `close()`, or `await using`. */
@@ -392,9 +388,13 @@ interface Opened {
 /**
  * Opens a media file: a path, a `file:` URL, bytes (copied), a Blob, or `{ size, read }`.
  *
- * Rejects with `BeamlineError`: `not-media`, `truncated` (its index is not whole), `no-such-file`, `container-not-supported`.
+ * Rejects with `BeamlineError`: `not-media`, `truncated` (its index is not whole), `no-such-file`, `container-not-supported`,
+ * `read-failed` (its `cause` is what `read` has thrown).
  */
 export async function openInput(source: InputSource, options: OpenInputOptions = {}): Promise<Input> {
+  checkOptions(options)
+  checkSignal(options.signal)
+  checkFlag('recover', options.recover)
   const { start, release } = prepare(source, options.recover === true)
   try {
     const native = await engine().request<NativeInput>(start, {
@@ -441,12 +441,22 @@ function pathOf(source: string | URL): string {
   return text
 }
 
+function answerOf(answer: unknown, length: number): Uint8Array {
+  const some = ArrayBuffer.isView(answer) || answer instanceof ArrayBuffer || answer instanceof SharedArrayBuffer
+  if (some && answer.byteLength <= length) return bytesOf(answer)
+  const got = some ? `${answer.byteLength} bytes` : show(answer)
+  throw new BeamlineError(`expected a Uint8Array of at most ${length} bytes from read() but received ${got}`, {
+    code: 'InvalidConfig',
+    reason: 'bad-answer',
+  })
+}
+
 function served(source: ReadSource, recover: boolean): Opened {
   if (typeof source?.read !== 'function' || !Number.isSafeInteger(source.size) || source.size < 0) {
     throw argumentError('source', 'a path, a URL, bytes, a Blob or { size, read }', source)
   }
   const it = engine()
-  const number = it.addSource(async (offset, length) => bytesOf(await source.read(offset, length)))
+  const number = it.addSource(async (offset, length) => answerOf(await source.read(offset, length), length))
   const json = JSON.stringify({ source: number, size: source.size, name: source.name ?? 'input', recover })
   return {
     start: (request, cancel) => it.native.openInput(request, cancel, json),

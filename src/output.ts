@@ -4,6 +4,7 @@ import { type AudioTrackDecoderConfig, Input, type Track, type VideoTrackDecoder
 import { type EncodedAudioChunk, type EncodedVideoChunk, packetOf } from './media/chunks.js'
 import { VideoFrame } from './media/video-frame.js'
 import { engine, type SinkHandler, unwrap } from './native/engine.js'
+import { checkFlag, checkOneOf, checkOptions, checkSignal, checkTimes, checkWhole } from './options.js'
 import { type FrameRate, rateOf } from './rate.js'
 
 /** Where JavaScript takes bytes itself; with `seek`, plain files can be written too. */
@@ -265,16 +266,14 @@ export class Output implements AsyncDisposable {
   addVideo(config: OutputVideoConfig): OutputVideoTrack {
     if (typeof config?.codec !== 'string')
       throw argumentError('codec', "a codec string such as 'avc1.640028' or 'h264'", config?.codec)
-    if (config.latencyMode !== undefined && config.latencyMode !== 'quality' && config.latencyMode !== 'realtime') {
-      throw argumentError('latencyMode', "'quality' or 'realtime'", config.latencyMode)
-    }
+    checkOneOf('latencyMode', config.latencyMode, ['quality', 'realtime'])
+    if (config.preset !== undefined && typeof config.preset !== 'string')
+      throw argumentError('preset', "a preset's name such as 'fast'", config.preset)
     const rate = config.frameRate === undefined ? undefined : rateOf('frameRate', config.frameRate)
-    for (const name of ['width', 'height', 'bitrate', 'keyInterval', 'threads', 'queue'] as const) {
-      const value = config[name]
-      if (value !== undefined && (!Number.isInteger(value) || value < 1 || value > 2 ** 32)) {
-        throw argumentError(name, 'a whole number above 0', value)
-      }
-    }
+    for (const name of ['width', 'height', 'bitrate', 'keyInterval'] as const)
+      checkWhole(name, config[name], 1, 2 ** 32 - 1)
+    checkWhole('threads', config.threads, 1, 256)
+    checkWhole('queue', config.queue, 1, 1024)
     const { latencyMode, frameRate: _rate, ...rest } = config
     const json = JSON.stringify({
       ...rest,
@@ -289,13 +288,18 @@ export class Output implements AsyncDisposable {
   addAudio(config: AudioTrackDecoderConfig): OutputChunkTrack<EncodedAudioChunk> {
     if (typeof config?.codec !== 'string') throw argumentError('config', 'what input.audio.decoderConfig gives', config)
     const { codec, sampleRate, numberOfChannels } = config
+    checkWhole('sampleRate', sampleRate ?? Number.NaN, 1, 2 ** 32 - 1)
+    checkWhole('numberOfChannels', numberOfChannels ?? Number.NaN, 1, 255)
     const json = JSON.stringify({ codec, sampleRate, channels: numberOfChannels, ...description(config) })
     return new OutputChunkTrack<EncodedAudioChunk>(this.#addPackets(json))
   }
 
   /** A track of pictures that come as chunks. `config` is what `input.video.decoderConfig` gives. */
   addVideoChunks(config: VideoTrackDecoderConfig): OutputChunkTrack<EncodedVideoChunk> {
+    if (typeof config?.codec !== 'string') throw argumentError('config', 'what input.video.decoderConfig gives', config)
     const { codec, codedWidth: width, codedHeight: height } = config
+    checkWhole('codedWidth', width ?? Number.NaN, 1, 2 ** 32 - 1)
+    checkWhole('codedHeight', height ?? Number.NaN, 1, 2 ** 32 - 1)
     const json = JSON.stringify({ codec, width, height, ...description(config) })
     return new OutputChunkTrack<EncodedVideoChunk>(this.#addPackets(json))
   }
@@ -313,6 +317,9 @@ export class Output implements AsyncDisposable {
   /** Copies a track of an input as it is, by a thread of its own, at the pace of the other tracks. `close()` waits for its end. */
   copy(track: Track, options: CopyOptions = {}): void {
     if (!(track?.input instanceof Input)) throw argumentError('track', 'a track of an input', track)
+    checkOptions(options)
+    checkTimes(options)
+    checkFlag('shortest', options.shortest)
     const json = JSON.stringify({ from: options.from, to: options.to, shortest: options.shortest })
     unwrap(engine().native.copyTrack(this.#id, Input.numberOf(track.input), track.index, json))
   }
@@ -363,7 +370,9 @@ export class Output implements AsyncDisposable {
 }
 
 function description(config: { description?: Uint8Array }): { description?: number[] } {
-  return config.description ? { description: [...config.description] } : {}
+  if (config.description === undefined) return {}
+  if (config.description instanceof Uint8Array) return { description: [...config.description] }
+  throw argumentError('description', 'a Uint8Array', config.description)
 }
 
 /**
@@ -373,9 +382,13 @@ function description(config: { description?: Uint8Array }): { description?: numb
  * Rejects with `BeamlineError`: `invalid-argument` (a container that nobody knows), `not-allowed`, `no-such-file`, `disk-full`.
  */
 export async function createOutput(target: OutputTarget, options: CreateOutputOptions = {}): Promise<Output> {
-  options.signal?.throwIfAborted()
+  checkOptions(options)
+  const { container, fragmented, signal } = options
+  checkSignal(signal)
+  checkFlag('fragmented', fragmented)
+  checkOneOf('container', container, ['mp4', 'mov'])
+  signal?.throwIfAborted()
   const { native } = engine()
-  const { container, fragmented } = options
   const common = { container, fragmented }
   if (typeof target === 'string' || target instanceof URL) {
     const path = String(target).startsWith('file:') ? fileURLToPath(String(target)) : String(target)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BeamlineError, memory, openCapture, type OpenCaptureOptions } from 'beamline'
+import { BeamlineError, listDevices, memory, openCapture, type OpenCaptureOptions } from 'beamline'
 import { clip } from '../helpers/media.js'
 import { nothingIsHeld, until } from '../helpers/memory.js'
 
@@ -41,8 +41,12 @@ const TABLE: ReadonlyArray<readonly [string | OpenCaptureOptions, string, string
   ['holiday.MOV', 'InvalidConfig', 'video-file', /openInput/],
   ['/dev/video0', 'NotSupported', 'no-backend', /camera/],
   ['rtsp://camera/stream', 'NotSupported', 'no-backend', /network/],
-  ['/nowhere/%05d.png', 'NotFound', 'io', /nowhere/],
-  ['/nowhere/clip.y4m', 'NotFound', 'io', /nowhere/],
+  ['/nowhere/%05d.png', 'NotFound', 'no-such-file', /nowhere/],
+  ['/nowhere/clip.y4m', 'NotFound', 'no-such-file', /nowhere/],
+  [{ device: 'pattern:smpte', timeoutMs: -1 }, 'InvalidConfig', 'invalid-argument', /timeoutMs.*-1/],
+  [{ device: 'pattern:smpte', signal: {} as AbortSignal }, 'InvalidConfig', 'invalid-argument', /AbortSignal/],
+  [{ device: null as unknown as string }, 'InvalidConfig', 'invalid-argument', /device.*null/],
+  [null as unknown as string, 'InvalidConfig', 'invalid-argument', /device/],
 ]
 
 describe('openCapture: a typed error that says what was expected', () => {
@@ -61,6 +65,44 @@ describe('openCapture: a typed error that says what was expected', () => {
       },
     )
   }
+})
+
+test('openCapture: the hint says what to do', async () => {
+  await assert.rejects(openCapture(clip), (e) => e instanceof BeamlineError && /openInput/.test(e.hint ?? ''))
+  await assert.rejects(openCapture('nope.y4m'), (e) => e instanceof BeamlineError && /spelling/.test(e.hint ?? ''))
+})
+
+test('openCapture: options go on top of an object as on top of a URL', async () => {
+  const asked = { device: 'pattern:smpte', width: 64, height: 64, live: false }
+  const capture = await openCapture(asked, { width: 128, height: undefined as never, frames: 2 })
+  assert.deepEqual([capture.format.width, capture.format.height], [128, 64])
+  let n = 0
+  for await (const frame of capture) {
+    frame.close()
+    n++
+  }
+  assert.equal(n, 2)
+  await capture.close()
+  const aborted = { signal: AbortSignal.abort('no') }
+  await assert.rejects(openCapture(asked, aborted), (e) => e === 'no')
+  await assert.rejects(openCapture(asked, { queue: 0 }), { code: 'InvalidConfig', reason: 'invalid-argument' })
+})
+
+test('Capture.frames(): options that cannot be are refused with words', async () => {
+  const capture = await openCapture('pattern:smpte?width=64&height=64')
+  const refused = (options: object, words: RegExp) =>
+    assert.throws(() => capture.frames(options), { name: 'BeamlineError', reason: 'invalid-argument', message: words })
+  refused({ policy: 'newest' }, /drop-oldest.*newest/)
+  refused({ queue: 1.5 }, /1 to 1024.*1\.5/)
+  refused({ timeoutMs: NaN }, /milliseconds.*NaN/)
+  refused({ signal: 'stop' }, /AbortSignal.*stop/)
+  await capture.close()
+})
+
+test('listDevices: a kind that does not exist is refused with those that do', async () => {
+  const asked = listDevices({ kind: 'bogus' as 'camera' })
+  await assert.rejects(asked, { code: 'InvalidConfig', reason: 'invalid-argument', message: /'camera'.*'bogus'/ })
+  assert.deepEqual(await listDevices({ kind: 'network' }), [])
 })
 
 test('openCapture: what was refused has left neither thread nor slot', async () => {

@@ -160,6 +160,83 @@ test('frames that nobody closes: Quota after timeoutMs with count and place; whe
   await capture.close()
 })
 
+/** Takes frames, closing each, until `next()` rejects; gives the error and how many there were. */
+async function starve(loop: AsyncIterator<VideoFrame>): Promise<{ error: BeamlineError; frames: number; ms: number }> {
+  for (let frames = 0; ; frames++) {
+    const begin = performance.now()
+    try {
+      const { value } = (await loop.next()) as IteratorYieldResult<VideoFrame>
+      value.close()
+    } catch (error) {
+      assert.ok(error instanceof BeamlineError)
+      return { error, frames, ms: performance.now() - begin }
+    }
+  }
+}
+
+test('a loop beside one that nobody reads: Quota after timeoutMs, with the place of the other; it lives on', async () => {
+  const capture = await openCapture(`${FAST}&frames=200`)
+  const reader = capture.frames({ timeoutMs: 200 })[Symbol.asyncIterator]()
+  const unread = capture.frames({ queue: 3 })[Symbol.asyncIterator]()
+  const { error, frames, ms } = await starve(reader)
+  assert.deepEqual([error.code, error.reason], ['Quota', 'loop-not-read'])
+  assert.match(error.message, /another loop .* with 3 frames in its queue/)
+  assert.match(error.hint ?? '', /loops\.spec/, 'the place that made the other loop')
+  assert.ok(ms >= 190 && ms < 2000, `${ms.toFixed(0)} ms`)
+  assert.ok(frames >= 3, `${frames} frames came`)
+  // Whoever begins to wait later waits as long.
+  const again = await starve(reader)
+  assert.deepEqual([again.error.reason, again.frames], ['loop-not-read', 0])
+  assert.ok(again.ms >= 190, `${again.ms.toFixed(0)} ms`)
+  const waiting = reader.next()
+  await unread.return?.()
+  const { value } = (await waiting) as IteratorYieldResult<VideoFrame>
+  assert.equal(readCounter(value)?.frame, frames, 'nothing was lost')
+  value.close()
+  await reader.return?.()
+  await capture.close()
+})
+
+test('a loop that waits already when another one stops being read: Quota once that has lasted timeoutMs', async () => {
+  const capture = await openCapture(`${FAST}&frames=500`)
+  const other = capture.frames({ queue: 1 })[Symbol.asyncIterator]()
+  const reader = capture.frames({ timeoutMs: 600 })[Symbol.asyncIterator]()
+  const starving = starve(reader)
+  // The other one is read slowly, some frames at a time: each wait begins anew.
+  let last = 0
+  for (let i = 0; i < 60; i++) {
+    const { value } = (await other.next()) as IteratorYieldResult<VideoFrame>
+    value.close()
+    last = performance.now()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const { error } = await starving
+  const ms = performance.now() - last
+  assert.equal(error.reason, 'loop-not-read')
+  assert.ok(ms >= 400 && ms < 2500, `${ms.toFixed(0)} ms after the last frame that was taken`)
+  await capture.close()
+})
+
+test('a loop beside one that keeps its frames: Quota names the keeper', async () => {
+  const capture = await openCapture(FAST)
+  const keeper = capture.frames({ queue: 2 })[Symbol.asyncIterator]()
+  const reader = capture.frames({ timeoutMs: 200 })[Symbol.asyncIterator]()
+  const kept: VideoFrame[] = []
+  const keep = (async () => {
+    for (;;) {
+      const { value, done } = await keeper.next()
+      if (done) return
+      kept.push(value)
+    }
+  })().catch(() => undefined)
+  const { error } = await starve(reader)
+  assert.deepEqual([error.code, error.reason], ['Quota', 'frames-not-closed'])
+  assert.match(error.hint ?? '', /\d+ frames are open that came from the loop made at .*loops\.spec/)
+  await capture.close()
+  await keep
+  for (const frame of kept) frame.close()
+})
+
 test('close() while a loop waits: the loop ends quietly, close() settles at once', async () => {
   const capture = await openCapture('pattern:ball?width=64&height=64&frameRate=1/100')
   const seen: number[] = []

@@ -130,6 +130,8 @@ export const files = {
       '-movflags',
       '+faststart',
     ]),
+  /** Pictures in a codec that is not decoded here: MPEG-4 part 2. */
+  undecodable: () => fixture('mpeg4-part-2.mp4', [...short(0.4), '-an', '-vf', 'scale=160:90', '-c:v', 'mpeg4']),
   y4m: () => fixture('clip.y4m', [...short(0.4), '-an', '-vf', 'scale=160:90', '-pix_fmt', 'yuv420p']),
   pngs: () => fixtureFolder('%03d.png', [...short(0.2), '-an', '-vf', 'scale=160:90']),
   jpegs: () => fixtureFolder('%03d.jpg', [...short(0.2), '-an', '-vf', 'scale=160:90', '-q:v', '2']),

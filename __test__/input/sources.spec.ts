@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { BeamlineError, type InputSource, memory, openInput } from 'beamline'
+import { BeamlineError, type ChunksOptions, type InputSource, memory, openCapture, openInput } from 'beamline'
 import { files, root, scratch } from '../helpers/media.js'
 import { nothingIsHeld, until } from '../helpers/memory.js'
 
@@ -46,14 +46,18 @@ describe('openInput: a path, a URL, bytes, a Blob and { size, read } give the sa
 })
 
 test('read: a failing one is a typed error that says its words, at opening and later', async () => {
-  await assert.rejects(openInput({ size: 1000, read: () => Promise.reject(new Error('the disk is on fire')) }), (e) => {
+  const fire = new Error('the disk is on fire')
+  await assert.rejects(openInput({ size: 1000, read: () => Promise.reject(fire) }), (e) => {
     assert.ok(e instanceof BeamlineError)
     assert.match(e.message, /disk is on fire/)
+    assert.deepEqual([e.code, e.reason], ['Data', 'read-failed'])
+    assert.equal(e.cause, fire)
     return true
   })
+  const gone = new Error('gone')
   let failing = false
   const read = (at: number, n: number) => {
-    if (failing) throw new Error('gone')
+    if (failing) throw gone
     return bytes.subarray(at, at + Math.min(n, 512))
   }
   await using input = await openInput({ size: bytes.length, read })
@@ -61,7 +65,68 @@ test('read: a failing one is a typed error that says its words, at opening and l
   const loop = (async () => {
     for await (const frame of input.video!.frames()) frame.close()
   })()
-  await assert.rejects(loop, (e) => e instanceof BeamlineError && /gone/.test(e.message))
+  await assert.rejects(loop, (e) => e instanceof BeamlineError && /gone/.test(e.message) && e.cause === gone)
+  await assert.rejects(input.video!.chunks().next(), { reason: 'read-failed', cause: gone })
+})
+
+describe('read: an answer that cannot be is a typed error that says what was expected', () => {
+  const answers: ReadonlyArray<readonly [string, (n: number) => unknown, RegExp]> = [
+    ['too many bytes', (n) => new Uint8Array(n + 1), /at most (\d+) bytes from read\(\) but received \d+ bytes/],
+    ['a string', () => 'bytes', /a Uint8Array.*from read\(\) but received 'bytes'/],
+    ['nothing', () => undefined, /from read\(\) but received undefined/],
+    ['an array', () => [1, 2], /from read\(\) but received an instance of Array/],
+  ]
+  for (const [name, answer, words] of answers) {
+    test(name, async () => {
+      const read = (_: number, n: number) => answer(n) as Uint8Array
+      await assert.rejects(openInput({ size: 1000, read }), (e) => {
+        assert.ok(e instanceof BeamlineError, String(e))
+        assert.deepEqual([e.code, e.reason], ['Data', 'read-failed'], e.message)
+        assert.match(e.message, words)
+        return true
+      })
+    })
+  }
+})
+
+describe('frames(), chunks(), openInput(): options that cannot be are refused with words', () => {
+  const frames: ReadonlyArray<readonly [object, RegExp]> = [
+    [{ threads: -3.5 }, /1 to 256 for 'threads' but received -3\.5/],
+    [{ threads: 1e9 }, /1 to 256/],
+    [{ queue: 0 }, /1 to 1024/],
+    [{ policy: 'newest' }, /drop-oldest.*newest/],
+    [{ pace: 'slow' }, /'realtime' or 'fast'.*slow/],
+    [{ from: 0.5 }, /microseconds for 'from' but received 0\.5/],
+    [{ to: '7' }, /microseconds for 'to' but received '7'/],
+    [{ timeoutMs: -1 }, /milliseconds/],
+    [{ signal: 5 }, /AbortSignal.*5/],
+  ]
+  const refused = (words: RegExp) => ({ name: 'BeamlineError', code: 'InvalidConfig', message: words })
+  for (const [options, words] of frames) {
+    test(JSON.stringify(options), async () => {
+      await using input = await openInput(path)
+      assert.throws(() => input.video!.frames(options), refused(words))
+      if ('from' in options || 'to' in options || 'signal' in options)
+        assert.throws(() => input.audio!.chunks(options as ChunksOptions), refused(words))
+    })
+  }
+  test('openInput', async () => {
+    await assert.rejects(openInput(path, { recover: 'yes' as unknown as boolean }), refused(/true or false.*'yes'/))
+    await assert.rejects(openInput(path, { signal: {} as AbortSignal }), refused(/AbortSignal/))
+    await assert.rejects(openInput(path, null as unknown as object), refused(/an object.*null/))
+  })
+})
+
+test('openInput, openCapture: a file that is not there is the same error with the same hint', async () => {
+  const caught = (opening: Promise<unknown>) =>
+    opening.then(
+      () => assert.fail('opened'),
+      (e: BeamlineError) => e,
+    )
+  const [file, capture] = await Promise.all([caught(openInput('nope.mp4')), caught(openCapture('nope.y4m'))])
+  for (const error of [file, capture]) assert.deepEqual([error.code, error.reason], ['NotFound', 'no-such-file'])
+  assert.match(file.hint ?? '', /spelling/)
+  assert.equal(capture.hint, file.hint)
 })
 
 test('read that never answers: opening is cancelled by its signal, with the reason', async () => {

@@ -2,8 +2,15 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { BeamlineError, createOutput, type CreateOutputOptions, type OutputVideoConfig, VideoFrame } from 'beamline'
-import { scratch } from '../helpers/media.js'
+import {
+  BeamlineError,
+  createOutput,
+  type CreateOutputOptions,
+  openInput,
+  type OutputVideoConfig,
+  VideoFrame,
+} from 'beamline'
+import { files, scratch } from '../helpers/media.js'
 import { nothingIsHeld } from '../helpers/memory.js'
 
 const folder = scratch()
@@ -28,6 +35,36 @@ describe('createOutput, addVideo: a typed error that says what was expected', ()
   for (const [name, target, options, code, reason] of targets) {
     test(name, () => assert.rejects(createOutput(target as string, options), (e) => refused(e, code, reason)))
   }
+  const bad: ReadonlyArray<readonly [unknown, RegExp]> = [
+    [{ container: 5 }, /'mp4' or 'mov' for 'container' but received 5/],
+    [{ fragmented: 'no' }, /true or false for 'fragmented' but received 'no'/],
+    [{ signal: {} }, /AbortSignal/],
+    [null, /an object for 'options' but received null/],
+  ]
+  for (const [options, words] of bad) {
+    test(`options ${JSON.stringify(options)}: in words, and nothing is written`, async () => {
+      const opening = createOutput(inside('bad.mp4'), options as CreateOutputOptions)
+      await assert.rejects(opening, { name: 'BeamlineError', reason: 'invalid-argument', message: words })
+      assert.equal(existsSync(inside('bad.mp4')), false)
+    })
+  }
+  test('tracks: what cannot be is refused in words', async () => {
+    const output = await createOutput(inside('tracks.mp4'))
+    const words = (message: RegExp) => ({ name: 'BeamlineError', reason: 'invalid-argument', message })
+    const video = (more: object) => () => output.addVideo({ ...QUICK, ...more })
+    assert.throws(video({ preset: 5 }), words(/preset.*received 5/))
+    assert.throws(video({ threads: -3.5 }), words(/1 to 256 for 'threads' but received -3\.5/))
+    assert.throws(video({ queue: 2 ** 32 }), words(/1 to 1024 for 'queue'/))
+    assert.throws(video({ keyInterval: 2 ** 32 }), words(/keyInterval/))
+    const audio = { codec: 'mp4a.40.2', sampleRate: 48000, numberOfChannels: 2 }
+    assert.throws(() => output.addAudio({ ...audio, sampleRate: 1.5 }), words(/sampleRate.*1\.5/))
+    assert.throws(() => output.addAudio({ ...audio, description: 'x' as never }), words(/a Uint8Array.*'x'/))
+    assert.throws(() => output.addVideoChunks(undefined as never), words(/decoderConfig/))
+    await using input = await openInput(files.silent())
+    assert.throws(() => output.copy(input.video!, { from: 0.5 }), words(/microseconds for 'from' but received 0\.5/))
+    assert.throws(() => output.copy(input.video!, { shortest: 1 as never }), words(/true or false for 'shortest'/))
+    await output.abort()
+  })
   const configs: ReadonlyArray<readonly [string, Partial<OutputVideoConfig>, string]> = [
     ['no codec', { codec: undefined as unknown as string }, 'InvalidConfig'],
     ['an unknown codec', { codec: 'h999' }, 'InvalidConfig|NotSupported'],

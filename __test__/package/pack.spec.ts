@@ -9,6 +9,7 @@ import { root, scratch } from '../helpers/media.js'
 
 interface Packed {
   filename: string
+  size: number
   files: Array<{ path: string }>
 }
 
@@ -35,6 +36,8 @@ describe('the package, packed', () => {
       'LICENSE',
       'README.md',
       'THIRD-PARTY.md',
+      'examples/media/README.md',
+      'examples/media/big-buck-bunny-720p.mp4',
       'index.d.ts',
       'package.json',
     ])
@@ -50,6 +53,13 @@ describe('the package, packed', () => {
       'beamline.linux-x64-gnu.node',
       'package.json',
     ])
+  })
+
+  test('brings its clip along, with the words of its licence, and stays small', () => {
+    const attribution = readFileSync(join(root, 'examples', 'media', 'README.md'), 'utf8')
+    assert.match(attribution, /big-buck-bunny-720p\.mp4.*\(c\) copyright 2008, Blender Foundation.*Attribution 3\.0/)
+    assert.match(attribution, /creativecommons\.org\/licenses\/by\/3\.0/)
+    assert.ok(main.size < 1_600_000, `${main.size} bytes`)
   })
 
   test('runs no script when it is installed, and depends on nothing', () => {
@@ -80,6 +90,13 @@ describe('the package, packed', () => {
     )
     const ended = await runNode([script], { cwd: folder, env: { BEAMLINE_NATIVE_PATH: undefined } })
     assert.deepEqual([ended.code, ended.stdout.trim()], [0, String(3 * 64 * 64)], ended.stderr)
+    const clip = `import { openInput } from 'beamline'
+      const input = await openInput(import.meta.resolve('beamline/examples/media/big-buck-bunny-720p.mp4'))
+      console.log(input.video.codedWidth)
+      await input.close()`
+    writeFileSync(script, clip)
+    const found = await runNode([script], { cwd: folder, env: { BEAMLINE_NATIVE_PATH: undefined } })
+    assert.deepEqual([found.code, found.stdout.trim()], [0, '1280'], found.stderr)
     const types = readFileSync(join(folder, 'node_modules', 'beamline', 'index.d.ts'), 'utf8')
     assert.match(types, /export declare class VideoFrame/)
   })

@@ -1,20 +1,18 @@
-// Every JavaScript example of the README runs as pasted, in a folder where `beamline` is installed.
+// Every JavaScript example of the README runs as pasted, in a folder elsewhere in which `npm i` was told where Beamline lies.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { runNode } from '../helpers/child.js'
-import { clip, root, scratch } from '../helpers/media.js'
+import { root, scratch } from '../helpers/media.js'
 
 const blocks = [
   ...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```js\n(\/\/ (\S+\.mjs)[^\n]*\n[\s\S]*?)^```$/gm),
 ]
 const folder = scratch()
-mkdirSync(join(folder, 'node_modules'))
-symlinkSync(root, join(folder, 'node_modules', 'beamline'))
-// The examples name the clip as it lies in the checkout.
-mkdirSync(join(folder, 'examples', 'media'), { recursive: true })
-copyFileSync(clip, join(folder, 'examples', 'media', basename(clip)))
+writeFileSync(join(folder, 'package.json'), '{ "private": true }')
+execFileSync('npm', ['i', '--offline', '--no-audit', '--no-fund', '--loglevel=error', root], { cwd: folder })
 
 test('README: has three examples or more, each shorter than 15 lines', () => {
   assert.ok(blocks.length >= 3, `${blocks.length} examples`)

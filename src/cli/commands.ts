@@ -37,9 +37,13 @@ export const COMMANDS: readonly CommandRow[] = [
         help: 'the file to write, .mp4 or .mov (default: beamline-recording.mp4)',
       },
       { name: 'duration', value: 'S', help: 'seconds to record (default: 5)' },
-      { name: 'width', value: 'PX', help: 'width of the picture' },
-      { name: 'height', value: 'PX', help: 'height of the picture' },
-      { name: 'frame-rate', value: 'FPS', help: 'pictures per second; a file that has more is thinned out' },
+      { name: 'width', value: 'PX', help: 'width of the picture; what a file has is scaled' },
+      { name: 'height', value: 'PX', help: 'height of the picture; one side alone keeps the shape' },
+      {
+        name: 'frame-rate',
+        value: 'FPS',
+        help: 'pictures per second; of a file with another rate, pictures are left out or repeated',
+      },
       { name: 'bitrate', value: 'BITS', help: 'bits per second, as 4000000, 4000k or 4M (default: constant quality)' },
       {
         name: 'policy',
@@ -65,7 +69,7 @@ export const COMMANDS: readonly CommandRow[] = [
     name: 'devices',
     usage: '[options]',
     summary: 'list what can be opened',
-    options: [{ name: 'kind', value: 'KIND', help: 'only pattern, image, camera, …' }, JSON_OPTION],
+    options: [{ name: 'kind', value: 'KIND', help: 'only pattern, image, camera, network or shared' }, JSON_OPTION],
     examples: [['beamline devices --json', 'for programs']],
   },
   {
@@ -85,7 +89,7 @@ export const EXIT = {
   failed: 1,
   /** The command line is wrong. */
   usage: 2,
-  /** The source is not there, or cannot be read. */
+  /** The source is not there, or cannot be read or decoded (to its end). */
   source: 3,
   /** The file cannot be written. */
   target: 4,

@@ -1,11 +1,13 @@
-import { type Device, type DeviceKind, type FormatOffer, listDevices } from '../capture.js'
-import type { Args } from './args.js'
+import { type Device, DEVICE_KINDS, type DeviceKind, type FormatOffer, listDevices } from '../capture.js'
+import { type Args, UsageError } from './args.js'
 import { EXIT } from './commands.js'
 import { say } from './people.js'
 
 /** `beamline devices`. */
 export async function devices(args: Args): Promise<number> {
   const kind = args.text('kind') as DeviceKind | undefined
+  if (kind !== undefined && !DEVICE_KINDS.includes(kind))
+    throw new UsageError(`expected ${DEVICE_KINDS.join(', ')} for --kind but received '${kind}'`)
   const found = await listDevices(kind ? { kind } : {})
   if (args.flag('json')) {
     process.stdout.write(`${JSON.stringify(found)}\n`)

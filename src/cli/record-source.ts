@@ -7,6 +7,7 @@ import type { QueuePolicy } from '../frame-stream.js'
 import { type Input, openInput } from '../input.js'
 import { VideoFrame } from '../media/video-frame.js'
 import type { Output } from '../output.js'
+import { rateOf } from '../rate.js'
 import { say } from './people.js'
 
 /** The clip of real video that ships with Beamline. */
@@ -41,6 +42,13 @@ export interface RecordSource {
   close(): Promise<void>
 }
 
+/** A source that was opened, and failed later: `cause` says how. */
+export class SourceError extends Error {
+  constructor(cause: unknown) {
+    super('the source failed', { cause })
+  }
+}
+
 /** Opens what the command line names, or the best that there is. */
 export async function openSource(name: string | undefined, wanted: Wanted): Promise<RecordSource> {
   if (name !== undefined) return openNamed(name, wanted)
@@ -52,8 +60,7 @@ export async function openSource(name: string | undefined, wanted: Wanted): Prom
       `the camera '${camera.name}'`,
       wanted,
     )
-    await countdown(wanted.signal)
-    return source
+    return ready(source, wanted.signal)
   }
   const why = ci ? 'this is CI, where a camera is never taken' : 'no camera was found'
   if (existsSync(CLIP)) {
@@ -64,21 +71,56 @@ export async function openSource(name: string | undefined, wanted: Wanted): Prom
   return captured(capture, `a test picture (${why}, and the clip is not installed)`, wanted)
 }
 
-async function countdown(signal: AbortSignal): Promise<void> {
-  for (let left = COUNTDOWN; left > 0; left--) {
-    say(`  recording in ${left} …`)
-    await sleep(1000, undefined, { signal })
+/** Gives people in front of a camera time; a source that is not to be recorded after all is closed. */
+export async function ready<T extends { close(): Promise<void> }>(source: T, signal: AbortSignal): Promise<T> {
+  try {
+    for (let left = COUNTDOWN; left > 0; left--) {
+      say(`  recording in ${left} …`)
+      await sleep(1000, undefined, { signal })
+    }
+    return source
+  } catch (error) {
+    await source.close()
+    throw error
   }
 }
 
 async function openNamed(name: string, wanted: Wanted): Promise<RecordSource> {
+  const what = `'${name}', as you asked`
   try {
-    return captured(await openCapture(name, captureOptions(wanted)), `'${name}', as you asked`, wanted)
+    if (!isPictures(name)) return captured(await openCapture(name, captureOptions(wanted)), what, wanted)
   } catch (error) {
-    const file = error instanceof BeamlineError && (error.reason === 'video-file' || existsSync(name))
-    if (!file) throw error
-    return filed(await openInput(name, { signal: wanted.signal }), `the file '${name}', as you asked`, wanted)
+    if (!isInput(name, error)) throw error
+    return filed(await openInput(name, { signal: wanted.signal }), `the file ${what}`, wanted)
   }
+  return pictured(name, what, wanted)
+}
+
+/** Files that are captures: pictures without a container. */
+function isPictures(name: string): boolean {
+  return /^raw:|\.(y4m|png|jpe?g)$/i.test(withoutQuery(name))
+}
+
+function withoutQuery(name: string): string {
+  return name.replace(/\?[^?]*$/, '')
+}
+
+/** Whether what is no capture is to be tried as a media file. */
+function isInput(name: string, error: unknown): boolean {
+  if (!(error instanceof BeamlineError)) return false
+  return error.reason === 'video-file' || (error.reason === 'unknown-device' && existsSync(name))
+}
+
+/** Pictures in files have the size that they have: the encoder scales. Those of a Y4M have a rate, too; the others come at any. */
+async function pictured(name: string, what: string, wanted: Wanted): Promise<RecordSource> {
+  const { width, height, frameRate, ...rest } = wanted
+  if (!/\.y4m$/i.test(withoutQuery(name))) {
+    const capture = await openCapture(name, captureOptions({ ...rest, frameRate }))
+    return { ...captured(capture, what, wanted), scale: { width, height } }
+  }
+  const capture = await openCapture(name, captureOptions(rest))
+  const source = captured(capture, what, wanted)
+  return { ...source, ...atRate(source.frames(), source.frameRate, frameRate), scale: { width, height } }
 }
 
 function captureOptions({ width, height, frameRate, policy, fast, signal }: Wanted): OpenCaptureOptions {
@@ -98,13 +140,22 @@ function captured(capture: Capture, what: string, { durationUs }: Wanted): Recor
     why: `recording ${what}: ${width}×${height}${frameRate ? ` at ${round(frameRate)} fps` : ''}`,
     frameRate,
     scale: {},
-    frames: () => until(capture, durationUs),
+    frames: () => heard(until(capture, durationUs)),
     sound: () => 'no sound: this source has none',
     dropped: () => {
       const { lost, dropped } = capture.stats()
       return lost + dropped
     },
     close: () => capture.close(),
+  }
+}
+
+/** The frames, an error among them marked as the source's own. */
+async function* heard(frames: AsyncIterable<VideoFrame>): AsyncGenerator<VideoFrame> {
+  try {
+    yield* frames
+  } catch (error) {
+    throw new SourceError(error)
   }
 }
 
@@ -135,12 +186,12 @@ function filed(input: Input, what: string, wanted: Wanted): RecordSource {
     signal,
     ...(policy === undefined ? {} : { policy }),
   })
-  const thin = frameRate !== undefined && (video.frameRate === null || frameRate < video.frameRate)
+  // Where nobody here knows the codec, nobody knows the size.
+  const known = video.codedWidth > 0 ? `${video.codedWidth}×${video.codedHeight}` : 'unknown size'
   return {
-    why: `recording ${what}: ${video.codedWidth}×${video.codedHeight}${video.frameRate ? ` at ${round(video.frameRate)} fps` : ''}, ${video.codec}`,
-    frameRate: thin ? frameRate : video.frameRate,
+    why: `recording ${what}: ${known}${video.frameRate ? ` at ${round(video.frameRate)} fps` : ''}, ${video.codec}`,
+    ...atRate(heard(stream), video.frameRate, frameRate),
     scale: { width, height },
-    frames: () => (thin ? thinned(stream, frameRate) : stream),
     sound(output) {
       if (!audio) return 'no sound: the file has none'
       if (!/^(mp4a|mp3)/.test(audio.codec)) return `no sound: ${audio.codec} cannot be put into this file as it is`
@@ -153,22 +204,40 @@ function filed(input: Input, what: string, wanted: Wanted): RecordSource {
   }
 }
 
-/** Leaves out the frames that come before the next one of a slower rate is due. */
-async function* thinned(frames: AsyncIterable<VideoFrame>, rate: number): AsyncGenerator<VideoFrame> {
-  const step = 1e6 / rate
-  let first: number | undefined
-  let taken = 0
-  for await (const frame of frames) {
-    first ??= frame.timestamp
-    // Half a microsecond of grace: timestamps are whole microseconds.
-    if (frame.timestamp - first < taken * step - 0.5) {
-      frame.close()
-      continue
+/** The frames of a file at the rate that is asked for, where that is another one than its own. */
+function atRate(
+  frames: AsyncIterable<VideoFrame>,
+  own: number | null,
+  asked: number | undefined,
+): Pick<RecordSource, 'frameRate' | 'frames'> {
+  if (asked === undefined || (own !== null && Math.abs(asked - own) < 1e-3))
+    return { frameRate: own, frames: () => frames }
+  return { frameRate: asked, frames: () => steady(frames, asked) }
+}
+
+/** At each tick of a steady rate the newest frame: frames are left out or repeated, neither copied nor shown too early. */
+export async function* steady(frames: AsyncIterable<VideoFrame>, frameRate: number): AsyncGenerator<VideoFrame> {
+  const { num, den } = rateOf('frameRate', frameRate)
+  const step = (1e6 * den) / num
+  let [first, end, tick] = [Number.NaN, 0, 0]
+  let newest: VideoFrame | undefined
+  const shown = (frame: VideoFrame) => {
+    const timestamp = first + Math.round(tick * step)
+    return new VideoFrame(frame, { timestamp, duration: first + Math.round(++tick * step) - timestamp })
+  }
+  // A tenth of a step of grace: files round their times.
+  const due = (time: number) => Math.ceil((time - first) / step - 0.1)
+  try {
+    for await (const frame of frames) {
+      if (Number.isNaN(first)) first = frame.timestamp
+      while (newest && tick < due(frame.timestamp)) yield shown(newest)
+      newest?.close()
+      newest = frame
+      end = frame.timestamp + (frame.duration ?? step)
     }
-    taken++
-    const longer = new VideoFrame(frame, { duration: Math.round(step) })
-    frame.close()
-    yield longer
+    while (newest && tick < Math.max(1, due(end))) yield shown(newest)
+  } finally {
+    newest?.close()
   }
 }
 

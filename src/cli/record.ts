@@ -10,7 +10,7 @@ import { memory, runtime } from '../runtime.js'
 import { type Args, readBitrate, UsageError } from './args.js'
 import { EXIT } from './commands.js'
 import { Bar, say, sayError, size } from './people.js'
-import { openSource, type RecordSource, round } from './record-source.js'
+import { openSource, type RecordSource, round, SourceError } from './record-source.js'
 
 const DEFAULT_FILE = 'beamline-recording.mp4'
 const DEFAULT_SECONDS = 5
@@ -134,8 +134,9 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
     return await pump(settings, source, output, signal)
   } catch (error) {
     const { playable } = await output.abort().catch(() => ({ playable: false }))
-    sayError(error)
+    sayError(error instanceof SourceError ? error.cause : error)
     if (playable) say(`  what was written before is playable: ${settings.file}`)
+    if (error instanceof SourceError) return EXIT.source
     return isTargetError(error) ? EXIT.target : EXIT.failed
   } finally {
     await source.close()

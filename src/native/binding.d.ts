@@ -8,6 +8,8 @@ export declare class NativeRuntime {
   openCapture(request: number, cancel: number | undefined | null, json: string): BindingResult<boolean>
   /** A loop over a capture's frames; gives the stream's number. */
   captureFrames(capture: number, json: string): BindingResult<number>
+  /** Why a loop over a capture has to wait for another one, as JSON; null when it has not. */
+  streamHeldUp(id: number): string | null
   /** Numbers of a capture, as JSON. */
   captureStats(capture: number): string
   /** Closes a capture; settles, with its last numbers, when its threads have ended. */
@@ -98,28 +100,25 @@ export declare class NativeRuntime {
   hold(hold: boolean): void
   /** Everything that threads have said since the last time, as one flat list: see `events.rs`. */
   drain(): Array<Field>
+  /** The functions of the frame path, which run once per frame or wake: `desk.rs`. */
+  framePath(): import('./frame-path.js').FramePath
+  /** Answers a read request with bytes, or with the words of the failure and the number under which what was thrown is kept. */
+  replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null, number?: number | undefined | null): void
+  /** Answers a sink request; a failure as in `replyRead`. */
+  replySink(reply: number, failure?: string | undefined | null, number?: number | undefined | null): void
+  /** A number under which a request can be cancelled. */
+  cancellable(): number
+  /** Cancels what runs under that number, and forgets it. */
+  cancel(id: number): void
+  /** Forgets the number without cancelling. */
+  forget(id: number): void
   /**
-   * The functions of the frame path, which runs once per frame. Each says what it does in `desk.rs`:
-   * `take` −1 nothing now (a READY event will come), −2 the same, and none will come before open frames are closed, −3 ended, −4 failed.
+   * Probe of the way `external`: an ArrayBuffer over a slot whose first two bytes are 0xBE and 0xA3; `null` where the runtime
+   * forbids it.
    */
-framePath(): { take(stream: number, max: number): number; closeFrame(frame: number): void; closeWith(frame: number, view: ArrayBuffer): void; view(frame: number, buffer: number): ArrayBuffer | undefined; slotKey(frame: number, buffer: number): number }
-/** Answers a read request with bytes, or with the words of the failure. */
-replyRead(reply: number, bytes?: Uint8Array | undefined | null, failure?: string | undefined | null): void
-/** Answers a sink request. */
-replySink(reply: number, failure?: string | undefined | null): void
-/** A number under which a request can be cancelled. */
-cancellable(): number
-/** Cancels what runs under that number, and forgets it. */
-cancel(id: number): void
-/** Forgets the number without cancelling. */
-forget(id: number): void
-/**
- * Probe of the way `external`: an ArrayBuffer over a slot whose first two bytes are 0xBE and 0xA3; `null` where the runtime
- * forbids it.
- */
-probeExternal(): ArrayBuffer | null
-/** Probe of the way `wasm`: maps such a slot over the memory's buffer. */
-probeWasm(buffer: unknown): boolean
+  probeExternal(): ArrayBuffer | null
+  /** Probe of the way `wasm`: maps such a slot over the memory's buffer. */
+  probeWasm(buffer: unknown): boolean
 }
 
 /** An error on its way to JavaScript. */
@@ -132,6 +131,8 @@ export interface BindingError {
   message: string
   /** What to do next, or nothing. */
   hint?: string
+  /** The number of what JavaScript itself has thrown: see `replyRead`. */
+  cause?: number
 }
 
 /** A packet as TypeScript gets it. */

@@ -1,10 +1,14 @@
 import { BeamlineError, type ErrorCode } from '../errors.js'
 import type { BindingError, NativeRuntime } from './binding.js'
 import * as events from './events.js'
+import type { FramePath } from './frame-path.js'
 import { loadAddon } from './load.js'
 
 /** Frames that a stream hands over in one call. */
 export const SCRATCH_FRAMES = 16
+
+/** What was thrown by sources and sinks of JavaScript's is kept for so many failures: an error that comes back has it as its cause. */
+const FAILURES = 16
 
 /** How long frames are handed over without giving the event loop a turn, in ms. */
 const SLICE_MS = 4
@@ -41,8 +45,8 @@ export interface RequestOptions<T> {
  */
 export class Engine {
   readonly native: NativeRuntime
-  /** Its functions of the frame path: no methods, whose calls cost more than what these do. */
-  readonly frames: ReturnType<NativeRuntime['framePath']>
+  /** Its functions of the frame path. */
+  readonly frames: FramePath
   /** Four numbers per frame: id, layout, timestamp, duration. */
   readonly scratch = new Float64Array(4 * SCRATCH_FRAMES)
   readonly #requests = new Map<number, Pending>()
@@ -50,6 +54,7 @@ export class Engine {
   readonly #room = new Map<number, () => void>()
   readonly #sources = new Map<number, ReadHandler>()
   readonly #sinks = new Map<number, SinkHandler>()
+  readonly #failures = new Map<number, unknown>()
   #next = 1
   #holds = 0
   /** When the present turn of the event loop began to hand things over; 0 when it has not. */
@@ -227,7 +232,7 @@ export class Engine {
     if (!read) return this.native.replyRead(reply, undefined, 'the source is closed')
     read(offset, length).then(
       (bytes) => this.native.replyRead(reply, bytes, undefined),
-      (error: unknown) => this.native.replyRead(reply, undefined, messageOf(error)),
+      (error: unknown) => this.native.replyRead(reply, undefined, messageOf(error), this.#failed(error)),
     )
   }
 
@@ -244,8 +249,24 @@ export class Engine {
             : handler.discard()
     done.then(
       () => this.native.replySink(reply, undefined),
-      (error: unknown) => this.native.replySink(reply, messageOf(error)),
+      (error: unknown) => this.native.replySink(reply, messageOf(error), this.#failed(error)),
     )
+  }
+
+  /** Keeps what was thrown; gives its number. */
+  #failed(error: unknown): number {
+    const number = this.#next++
+    this.#failures.set(number, error)
+    for (const oldest of this.#failures.keys()) {
+      if (this.#failures.size <= FAILURES) break
+      this.#failures.delete(oldest)
+    }
+    return number
+  }
+
+  /** What was thrown under that number. */
+  failure(number: number): unknown {
+    return this.#failures.get(number)
   }
 }
 
@@ -269,6 +290,7 @@ export function toError(error: BindingError): BeamlineError {
     code: error.code as ErrorCode,
     reason: error.reason,
     hint: error.hint ?? undefined,
+    cause: error.cause === undefined ? undefined : current?.failure(error.cause),
   })
 }
 

@@ -190,7 +190,7 @@ impl Error {
             Error::Frame(FrameError::Memory(_)) => "memory",
             Error::Frame(FrameError::Size(_)) => "impossible-size",
             Error::Frame(_) => "impossible-frame",
-            Error::Io(_) => "io",
+            Error::Io(e) => e.reason(),
             Error::Cancelled => "cancelled",
         }
     }

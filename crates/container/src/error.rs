@@ -46,6 +46,18 @@ pub enum Error {
         /// What came.
         got: String,
     },
+    /// A packet that is decoded before the one before it.
+    #[error(
+        "expected packets of track {track} in decoding order, at or after {before_us} µs, but received one of {at_us} µs"
+    )]
+    Order {
+        /// Which track.
+        track: usize,
+        /// When the packet before it is decoded.
+        before_us: i64,
+        /// When this one is.
+        at_us: i64,
+    },
     /// Bytes do not come or go.
     #[error(transparent)]
     Io(#[from] beamline_io::Error),
@@ -66,7 +78,9 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Error::NotMedia { .. } | Error::Truncated { .. } | Error::Data { .. } => ErrorCode::Data,
+            Error::NotMedia { .. } | Error::Truncated { .. } | Error::Data { .. } | Error::Order { .. } => {
+                ErrorCode::Data
+            }
             Error::NotSupported { .. } => ErrorCode::NotSupported,
             Error::Config { .. } => ErrorCode::InvalidConfig,
             Error::Io(e) => ErrorCode::of_io(e.kind()),
@@ -83,11 +97,8 @@ impl Error {
             Error::Data { .. } => "corrupt-file",
             Error::NotSupported { .. } => "container-not-supported",
             Error::Config { .. } => "container-config",
-            Error::Io(e) => match e.kind() {
-                std::io::ErrorKind::StorageFull => "disk-full",
-                std::io::ErrorKind::NotFound => "no-such-file",
-                _ => "io",
-            },
+            Error::Order { .. } => "timestamp-order",
+            Error::Io(e) => e.reason(),
             Error::Library { .. } => "container-library",
         }
     }

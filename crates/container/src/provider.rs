@@ -69,7 +69,7 @@ pub trait Muxer: Send {
     /// Writes one packet. Packets of one track come in decoding order; the tracks are interleaved by the caller, roughly by time.
     ///
     /// # Errors
-    /// [`Error::Config`] (times that go back), [`Error::Library`], [`Error::Io`] (a full disk).
+    /// [`Error::Order`], [`Error::Config`], [`Error::Library`], [`Error::Io`] (a full disk).
     fn write(&mut self, packet: &Packet) -> Result<(), Error>;
 
     /// Completes the file.

@@ -27,6 +27,7 @@ mod image;
 mod info;
 mod log;
 mod mux;
+mod mux_track;
 mod pixel;
 mod provider;
 mod raii;

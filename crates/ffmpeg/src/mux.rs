@@ -10,27 +10,24 @@
 use crate::{
     avio::{Avio, Sink},
     cut::Cutter,
-    error, front, log, raii, sys as ff,
+    error, front, log,
+    mux_track::Track,
+    raii, sys as ff,
     target::{BoxWatch, Out, Spool},
     tracks,
 };
-use beamline_container::{Error, MuxTrack, Muxer, MuxerConfig, TrackKind};
+use beamline_container::{Error, MuxTrack, Muxer, MuxerConfig};
 use beamline_io::{ByteSink, Cancel};
-use beamline_media::{Packet, Rational};
+use beamline_media::Packet;
 use std::{ffi::c_int, ptr::NonNull};
 
 /// Unit of edit lists: finer than a sample of 48 kHz, so that first picture and first sound keep their place.
 const MOVIE_TIMESCALE: &str = "90000";
-/// Unit of pictures without a rate.
-const VIDEO_TIMESCALE: u32 = 90_000;
-/// The least unit of pictures with a rate.
-const LEAST_TIMESCALE: u32 = 10_000;
 
 /// One file being written.
 pub(crate) struct Output {
     format: Format,
     config: MuxerConfig,
-    packet: raii::Packet,
     tracks: Vec<Track>,
     cutter: Cutter,
     state: State,
@@ -42,21 +39,6 @@ enum State {
     Writing,
     Failed,
     Done,
-}
-
-/// What is remembered of a track.
-#[derive(Debug)]
-struct Track {
-    base: ff::AVRational,
-    video: bool,
-    /// Length of a packet that does not say its own, in µs.
-    usual_us: Option<i64>,
-    /// Decoding time of the last packet, in µs and in the track's unit.
-    last_us: Option<i64>,
-    last: Option<i64>,
-    /// The last packet, not yet written: how long it lasts is only known when the next one comes. (FFmpeg takes it for the end of
-    /// the track so far; with reordering and a variable rate that is not when the next picture is decoded.)
-    held: Option<(raii::Packet, i64)>,
 }
 
 /// An AVFormatContext and where it writes; the context goes first.
@@ -119,7 +101,6 @@ impl Output {
         Ok(Output {
             format,
             config: *config,
-            packet: raii::Packet::new().map_err(|_| error::container_memory("create"))?,
             tracks: Vec::new(),
             cutter: Cutter::default(),
             state: State::Adding,
@@ -176,69 +157,11 @@ impl Output {
         self.check(0, action)
     }
 
-    /// The packet for FFmpeg; its times in the track's unit, decoding time rising.
-    fn fill(&mut self, packet: &Packet) -> Result<(), Error> {
-        let config = |expected: &str, got: String| Error::Config {
-            expected: expected.into(),
-            got,
-        };
-        let count = self.tracks.len();
-        let Some(track) = self.tracks.get_mut(packet.track) else {
-            return Err(config(&format!("a track below {count}"), packet.track.to_string()));
-        };
-        let Some(shown) = packet.timestamp_us.or(packet.decode_us) else {
-            return Err(config("a packet with a timestamp", "one without".into()));
-        };
-        let decoded = packet.decode_us.unwrap_or(shown);
-        if let Some(last) = track.last_us.filter(|last| decoded < *last) {
-            return Err(config(
-                &format!("a packet that is decoded at {last} µs or later"),
-                format!("one at {decoded} µs"),
-            ));
-        }
-        let length = packet
-            .duration_us
-            .or(track.usual_us)
-            .unwrap_or_else(|| decoded - track.last_us.unwrap_or(decoded));
-        let mut dts = tracks::from_us(decoded, track.base);
-        if let Some(last) = track.last {
-            dts = dts.max(last + 1);
-        }
-        let code = self.packet.fill(&packet.data);
-        if code < 0 {
-            return Err(error::container(self.config.container.slug, "take a packet", code));
-        }
-        // SAFETY: the packet is ours and was just filled.
-        unsafe {
-            let raw = &mut *self.packet.ptr();
-            raw.stream_index = packet.track as c_int;
-            raw.dts = dts;
-            raw.pts = tracks::from_us(shown, track.base).max(dts);
-            // From end to end, so that rounding does not add up.
-            raw.duration =
-                (tracks::from_us(shown.saturating_add(length), track.base) - tracks::from_us(shown, track.base)).max(0);
-            if packet.key {
-                raw.flags |= ff::KEY;
-            }
-            if packet.discard {
-                raw.flags |= ff::DISCARD;
-            }
-            put_trim(raw, packet.trim);
-        }
-        track.last_us = Some(decoded);
-        track.last = Some(dts);
-        Ok(())
-    }
-
     /// Writes the held packet of a track; it lasts until `next`, or as long as it says itself.
     fn release(&mut self, index: usize, next: Option<i64>) -> Result<(), Error> {
-        let Some((packet, at)) = self.tracks.get_mut(index).and_then(|track| track.held.take()) else {
+        let Some((packet, at)) = self.tracks.get_mut(index).and_then(|track| track.take(next)) else {
             return Ok(());
         };
-        if let Some(next) = next {
-            // SAFETY: the packet is ours.
-            unsafe { (*packet.ptr()).duration = next - (*packet.ptr()).dts };
-        }
         self.cutter.took(index, at);
         // SAFETY: the header was written; the packet is ours and refers to one of the streams.
         let code = unsafe { ff::av_write_frame(self.format.ctx.as_ptr(), packet.ptr()) };
@@ -267,61 +190,6 @@ impl Output {
     }
 }
 
-/// Samples to skip, as side data.
-///
-/// # Safety
-/// `packet` is valid and nobody else's.
-unsafe fn put_trim(packet: *mut ff::AVPacket, trim: (u32, u32)) {
-    if trim == (0, 0) {
-        return;
-    }
-    let mut bytes = [0; 10];
-    bytes[..4].copy_from_slice(&trim.0.to_le_bytes());
-    bytes[4..8].copy_from_slice(&trim.1.to_le_bytes());
-    // SAFETY: the caller's promise; the new side data has as many bytes as asked for. Without memory it is left out: nothing that a
-    // file's playability hangs on.
-    unsafe {
-        let data = ff::av_packet_new_side_data(packet, ff::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES, bytes.len());
-        if !data.is_null() {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
-        }
-    }
-}
-
-/// The unit of a track's times.
-fn time_base(track: &MuxTrack) -> Rational {
-    if let Some(base) = track.time_base {
-        return base;
-    }
-    let den = match &track.info.kind {
-        TrackKind::Audio(audio) => audio.sample_rate,
-        TrackKind::Video(video) => match video.frame_rate {
-            Some(rate) => {
-                let times = LEAST_TIMESCALE.div_ceil(rate.num.max(1)).next_power_of_two();
-                rate.num.saturating_mul(times)
-            }
-            None => VIDEO_TIMESCALE,
-        },
-        TrackKind::Other => VIDEO_TIMESCALE,
-    };
-    Rational {
-        num: 1,
-        den: den.max(1),
-    }
-}
-
-/// Length of a packet that does not say its own, in µs.
-fn usual_us(track: &MuxTrack) -> Option<i64> {
-    match &track.info.kind {
-        TrackKind::Video(video) => video.frame_rate.map(|rate| rate.nth_us(1)),
-        TrackKind::Audio(audio) => {
-            let samples = i64::from(audio.frame_size?);
-            Some(samples * 1_000_000 / i64::from(audio.sample_rate.max(1)))
-        }
-        TrackKind::Other => None,
-    }
-}
-
 impl Muxer for Output {
     fn add_track(&mut self, track: &MuxTrack) -> Result<usize, Error> {
         self.expect(State::Adding, "add_track")?;
@@ -332,32 +200,21 @@ impl Muxer for Output {
                 why: format!("it holds {}", container.codecs.join(", ")),
             });
         }
-        let base = time_base(track);
-        let base = ff::AVRational {
-            num: c_int::try_from(base.num).unwrap_or(1),
-            den: c_int::try_from(base.den).unwrap_or(c_int::MAX),
-        };
+        let ours = Track::new(track);
         // SAFETY: the context is ours and not started; the new stream is ours to fill.
         unsafe {
             let stream = ff::avformat_new_stream(self.format.ctx.as_ptr(), std::ptr::null());
             if stream.is_null() {
                 return Err(error::container_memory("add a track"));
             }
-            (*stream).time_base = base;
+            (*stream).time_base = ours.base;
             tracks::write(stream, &track.info)?;
             if let Some(language) = &track.info.language {
                 let value = ff::c_string(language);
                 ff::av_dict_set(&raw mut (*stream).metadata, c"language".as_ptr(), value.as_ptr(), 0);
             }
         }
-        self.tracks.push(Track {
-            base,
-            video: track.info.video().is_some(),
-            usual_us: usual_us(track),
-            last_us: None,
-            last: None,
-            held: None,
-        });
+        self.tracks.push(ours);
         Ok(self.tracks.len() - 1)
     }
 
@@ -408,15 +265,21 @@ impl Muxer for Output {
 
     fn write(&mut self, packet: &Packet) -> Result<(), Error> {
         self.expect(State::Writing, "write")?;
-        self.fill(packet)?;
+        let (count, index) = (self.tracks.len(), packet.track);
+        let Some(track) = self.tracks.get_mut(index) else {
+            return Err(Error::Config {
+                expected: format!("a track below {count}"),
+                got: index.to_string(),
+            });
+        };
+        let filled = track.fill(packet)?;
         let at = packet.decode_us.or(packet.timestamp_us).unwrap_or(0);
-        let index = packet.track;
-        self.release(index, self.tracks[index].last)?;
+        let next = track.last;
+        self.release(index, next)?;
         if self.config.fragmented && self.cutter.before(index, at, packet.key) {
             self.cut()?;
         }
-        let empty = raii::Packet::new().map_err(|_| error::container_memory("write a packet"))?;
-        self.tracks[index].held = Some((std::mem::replace(&mut self.packet, empty), at));
+        self.tracks[index].held = Some((filled, at));
         Ok(())
     }
 
@@ -434,8 +297,7 @@ impl Muxer for Output {
         self.state = State::Done;
         let out = self.out();
         if out.spool.take().is_none() && out.boxes.fragments > 0 {
-            // The wish to stop must not keep what is there from being closed.
-            out.sink.finish(&Cancel::new())?;
+            out.sink.keep()?;
             return Ok(true);
         }
         out.sink.discard()?;

@@ -118,7 +118,12 @@ impl Out {
     pub(crate) fn give(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.sink.write(bytes, &self.cancel)?;
         self.written += bytes.len() as u64;
+        let before = self.boxes.fragments;
         self.boxes.see(bytes);
+        if before == 0 && self.boxes.fragments > 0 {
+            // From here on there is something to play.
+            self.sink.publish()?;
+        }
         Ok(())
     }
 }

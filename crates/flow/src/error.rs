@@ -49,6 +49,16 @@ pub enum Error {
         /// What came.
         got: String,
     },
+    /// A frame or packet that does not come after the one before it.
+    #[error("expected a {what} after {before_us} µs, that of the item before, but received {at_us} µs")]
+    Order {
+        /// Which time: "timestamp", "decoding time".
+        what: &'static str,
+        /// Time of the last item that was taken.
+        before_us: i64,
+        /// Time of this one.
+        at_us: i64,
+    },
     /// The same error that ended the thing before.
     #[error("{0}")]
     Earlier(Arc<Error>),
@@ -75,7 +85,7 @@ impl Error {
             Error::Capture(e) => e.code(),
             Error::Frame(e) => e.code(),
             Error::Closed { .. } | Error::State { .. } => ErrorCode::InvalidState,
-            Error::Argument { .. } => ErrorCode::InvalidConfig,
+            Error::Argument { .. } | Error::Order { .. } => ErrorCode::InvalidConfig,
             Error::Earlier(e) => e.code(),
             Error::Cancelled => ErrorCode::Aborted,
             Error::Internal { .. } => ErrorCode::Internal,
@@ -86,22 +96,7 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Error::Io(e) => match e.kind() {
-                std::io::ErrorKind::StorageFull => "disk-full",
-                std::io::ErrorKind::NotFound => "no-such-file",
-                std::io::ErrorKind::PermissionDenied => "not-allowed",
-                std::io::ErrorKind::IsADirectory => "is-a-directory",
-                std::io::ErrorKind::Interrupted => "cancelled",
-                _ => "io",
-            },
-            Error::Container(beamline_container::Error::Io(e)) if e.kind() != std::io::ErrorKind::StorageFull => {
-                match e.kind() {
-                    std::io::ErrorKind::NotFound => "no-such-file",
-                    std::io::ErrorKind::PermissionDenied => "not-allowed",
-                    std::io::ErrorKind::Interrupted => "cancelled",
-                    _ => "io",
-                }
-            }
+            Error::Io(e) => e.reason(),
             Error::Container(e) => e.reason(),
             Error::Codec(e) => e.reason(),
             Error::Convert(e) => e.reason(),
@@ -113,6 +108,7 @@ impl Error {
             Error::Closed { .. } => "closed",
             Error::State { reason, .. } => reason,
             Error::Argument { .. } => "invalid-argument",
+            Error::Order { .. } => "timestamp-order",
             Error::Earlier(e) => e.reason(),
             Error::Cancelled => "cancelled",
             Error::Internal { .. } => "internal",
@@ -122,7 +118,20 @@ impl Error {
     /// What to do next, where there is something to say beyond the message.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        if let Error::Capture(e) = self
+            && let Some(hint) = e.hint()
+        {
+            return Some(hint.to_owned());
+        }
         let hint = match (self.code(), self.reason()) {
+            (_, "no-such-file") => {
+                "look at the spelling; a relative path begins at the folder in which the process runs"
+            }
+            (_, "read-failed") => "`cause` is what read() has thrown",
+            (_, "write-failed") => "`cause` is what the target has thrown",
+            (ErrorCode::InvalidConfig, "timestamp-order") => {
+                "this item was not written; the output goes on with the next one"
+            }
             (_, "disk-full") => "free some space; what was written before stays playable",
             (_, "truncated") => {
                 "the file is incomplete: copy it again, or pass recover: true to take what can be decoded"
@@ -135,6 +144,19 @@ impl Error {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+
+    /// The number that a callback gave its failure, where that is what went wrong.
+    #[must_use]
+    pub fn failure(&self) -> Option<u32> {
+        match self {
+            Error::Io(beamline_io::Error::Callback { failure, .. })
+            | Error::Container(beamline_container::Error::Io(beamline_io::Error::Callback { failure, .. })) => {
+                failure.number
+            }
+            Error::Earlier(e) => e.failure(),
+            _ => None,
+        }
     }
 
     /// The same error for another one who asks.

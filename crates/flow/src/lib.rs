@@ -25,7 +25,7 @@ pub use crate::{
     input::{FrameStream, FramesOptions, Input, InputOptions, Pace, PacketStream, PacketsOptions, StreamStats},
     output::{Output, OutputConfig, OutputStats, Report, TrackWriter, VideoTrackConfig, Written},
     runtime::{Copies, Runtime},
-    session::{CaptureOptions, CaptureSession, CaptureStats},
+    session::{CaptureOptions, CaptureSession, CaptureStats, HeldUp},
     still::{convert_frame, copy_frame, encode_image},
     threads::Threads,
 };

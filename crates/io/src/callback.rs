@@ -2,12 +2,16 @@
 //!
 //! A reader posts a request and sleeps until its [`Reply`] is given, dropped (the other side is gone) or the wait is cancelled.
 
-use crate::{ByteSink, ByteSource, Cancel, Error};
+use crate::{ByteSink, ByteSource, Cancel, Error, Failure};
 use bytes::Bytes;
 use std::{
     fmt,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
+
+/// How long a sink that is broken off may take to close what it has.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The answer to one request. Dropping it without an answer ends the wait with [`Error::Cancelled`].
 #[derive(Debug)]
@@ -22,7 +26,7 @@ struct Slot<T> {
 #[derive(Debug)]
 enum Answer<T> {
     Waiting,
-    Given(Result<T, String>),
+    Given(Result<T, Failure>),
     Gone,
 }
 
@@ -37,8 +41,8 @@ impl<T: Send + 'static> Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Gives the answer, or the words of the failure.
-    pub fn give(self, answer: Result<T, String>) {
+    /// Gives the answer, or the failure.
+    pub fn give(self, answer: Result<T, Failure>) {
         *self.0.lock() = Answer::Given(answer);
         self.0.changed.notify_all();
     }
@@ -61,7 +65,18 @@ impl<T> Slot<T> {
 }
 
 impl<T: Send + 'static> Slot<T> {
-    fn wait(self: &Arc<Self>, name: &str, cancel: &Cancel) -> Result<T, Error> {
+    fn wait(self: &Arc<Self>, name: &str, reading: bool, cancel: &Cancel) -> Result<T, Error> {
+        self.wait_until(name, reading, cancel, None)
+    }
+
+    /// As [`Slot::wait`], but [`Error::Cancelled`] also at `deadline`.
+    fn wait_until(
+        self: &Arc<Self>,
+        name: &str,
+        reading: bool,
+        cancel: &Cancel,
+        deadline: Option<Instant>,
+    ) -> Result<T, Error> {
         let me = Arc::clone(self);
         let _hook = cancel.on_cancel(move || {
             drop(me.lock());
@@ -71,17 +86,28 @@ impl<T: Send + 'static> Slot<T> {
         loop {
             match std::mem::replace(&mut *answer, Answer::Waiting) {
                 Answer::Given(Ok(value)) => return Ok(value),
-                Answer::Given(Err(message)) => {
+                Answer::Given(Err(failure)) => {
                     return Err(Error::Callback {
                         name: name.into(),
-                        message,
+                        reading,
+                        failure,
                     });
                 }
                 Answer::Gone => return Err(Error::Cancelled),
                 Answer::Waiting => {}
             }
             cancel.check()?;
-            answer = self.changed.wait(answer).unwrap_or_else(PoisonError::into_inner);
+            answer = match deadline {
+                None => self.changed.wait(answer).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(Error::Cancelled);
+                    }
+                    let waited = self.changed.wait_timeout(answer, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
     }
 }
@@ -130,12 +156,13 @@ impl ByteSource for CallbackSource {
         }
         let (reply, slot) = Reply::pair();
         (self.read)(offset, want, reply);
-        let bytes = slot.wait(&self.name, cancel)?;
+        let bytes = slot.wait(&self.name, true, cancel)?;
         if bytes.len() > want {
             let message = format!("expected at most {want} bytes from read() but received {}", bytes.len());
             return Err(Error::Callback {
                 name: self.name.clone(),
-                message,
+                reading: true,
+                failure: message.into(),
             });
         }
         into[..bytes.len()].copy_from_slice(&bytes);
@@ -169,6 +196,8 @@ pub struct CallbackSink {
     name: String,
     can_seek: bool,
     ask: Box<dyn Fn(SinkRequest, Reply<()>) + Send>,
+    /// It was given up on before it had answered.
+    silent: bool,
 }
 
 impl CallbackSink {
@@ -178,14 +207,25 @@ impl CallbackSink {
             name: name.into(),
             can_seek,
             ask: Box::new(ask),
+            silent: false,
         }
     }
 
-    fn ask(&self, request: SinkRequest, cancel: &Cancel) -> Result<(), Error> {
+    fn ask(&mut self, request: SinkRequest, cancel: &Cancel) -> Result<(), Error> {
         cancel.check()?;
         let (reply, slot) = Reply::pair();
         (self.ask)(request, reply);
-        slot.wait(&self.name, cancel)
+        let answer = slot.wait(&self.name, false, cancel);
+        self.silent = matches!(answer, Err(Error::Cancelled));
+        answer
+    }
+
+    /// The last word to a sink that is broken off. Who has not answered before is told, but not waited for.
+    fn tell(&mut self, request: SinkRequest) -> Result<(), Error> {
+        let (reply, slot) = Reply::pair();
+        (self.ask)(request, reply);
+        let patience = if self.silent { Duration::ZERO } else { PATIENCE };
+        slot.wait_until(&self.name, false, &Cancel::new(), Some(Instant::now() + patience))
     }
 }
 
@@ -219,8 +259,16 @@ impl ByteSink for CallbackSink {
         self.ask(SinkRequest::Finish, cancel)
     }
 
+    fn keep(&mut self) -> Result<(), Error> {
+        match self.tell(SinkRequest::Finish) {
+            // What it took before, it has.
+            Err(Error::Cancelled) => Ok(()),
+            answer => answer,
+        }
+    }
+
     fn discard(&mut self) -> Result<bool, Error> {
-        self.ask(SinkRequest::Discard, &Cancel::new()).map(|()| true)
+        self.tell(SinkRequest::Discard).map(|()| true)
     }
 
     fn name(&self) -> &str {
@@ -231,7 +279,7 @@ impl ByteSink for CallbackSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{sync::mpsc, thread, time::Duration};
+    use std::{sync::mpsc, thread};
 
     #[test]
     fn a_wait_on_a_callback_ends_on_cancel() {
@@ -255,6 +303,63 @@ mod tests {
             source.read_at(0, &mut [0; 4], &Cancel::new()),
             Err(Error::Cancelled)
         ));
+    }
+
+    #[test]
+    fn a_sink_that_is_broken_off_is_told_so_and_not_waited_for() {
+        let (tx, rx) = mpsc::channel();
+        let mut sink = CallbackSink::new("js", false, move |request, reply| {
+            tx.send(format!("{request:?}")).unwrap();
+            // Never answers, and is not gone either.
+            std::mem::forget(reply);
+        });
+        let begun = Instant::now();
+        assert!(matches!(sink.discard(), Err(Error::Cancelled)));
+        assert!(begun.elapsed() >= PATIENCE, "it had its moment");
+
+        let cancel = Cancel::new();
+        let writer = {
+            let cancel = cancel.clone();
+            thread::spawn(move || (sink.write(b"x", &cancel), sink))
+        };
+        assert_eq!(rx.recv().unwrap(), "Discard");
+        assert_eq!(rx.recv().unwrap(), "Write([120])");
+        cancel.cancel();
+        let (written, mut sink) = writer.join().unwrap();
+        assert!(matches!(written, Err(Error::Cancelled)));
+        let begun = Instant::now();
+        sink.keep().expect("what it took before, it has");
+        assert!(begun.elapsed() < PATIENCE, "who was silent before is not waited for");
+        assert_eq!(rx.recv().unwrap(), "Finish");
+    }
+
+    #[test]
+    fn a_failure_keeps_its_words_and_its_number() {
+        let failure = Failure {
+            message: "the disk is on fire".into(),
+            number: Some(7),
+        };
+        let source = CallbackSource::new("js", Some(10), {
+            let failure = failure.clone();
+            move |_, _, reply| reply.give(Err(failure.clone()))
+        });
+        let mut sink = CallbackSink::new("js", false, {
+            let failure = failure.clone();
+            move |_, reply| reply.give(Err(failure.clone()))
+        });
+        let read = source.read_at(0, &mut [0; 4], &Cancel::new()).unwrap_err();
+        let write = sink.write(&[0], &Cancel::new()).unwrap_err();
+        for (error, reason) in [(read, "read-failed"), (write, "write-failed")] {
+            assert_eq!(error.reason(), reason);
+            assert!(
+                error.to_string().ends_with("'js' failed: the disk is on fire"),
+                "{error}"
+            );
+            assert!(
+                matches!(&error, Error::Callback { failure: kept, .. } if *kept == failure),
+                "{error:?}"
+            );
+        }
     }
 
     #[test]

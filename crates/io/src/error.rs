@@ -25,14 +25,40 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// Somebody else's callback failed, in its own words.
-    #[error("reading or writing '{name}' failed: {message}")]
+    /// Somebody else's callback failed.
+    #[error("{} '{name}' failed: {failure}", if *.reading { "reading" } else { "writing" })]
     Callback {
         /// Its name.
         name: String,
-        /// The words of the failure.
-        message: String,
+        /// Whether it was to give bytes; else it was to take them.
+        reading: bool,
+        /// In its own words.
+        failure: Failure,
     },
+}
+
+/// How a callback failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In its own words.
+    pub message: String,
+    /// Under which number the other side keeps what it has thrown.
+    pub number: Option<u32>,
+}
+
+impl<T: Into<String>> From<T> for Failure {
+    fn from(message: T) -> Self {
+        Failure {
+            message: message.into(),
+            number: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 impl Error {
@@ -43,7 +69,24 @@ impl Error {
             Error::Os { source, .. } => source.kind(),
             Error::Cancelled => ErrorKind::Interrupted,
             Error::NotSeekable { .. } => ErrorKind::Unsupported,
-            Error::Callback { .. } => ErrorKind::Other,
+            // Not a fault of ours: what gives wrong bytes, or takes none any more.
+            Error::Callback { reading: true, .. } => ErrorKind::InvalidData,
+            Error::Callback { reading: false, .. } => ErrorKind::BrokenPipe,
+        }
+    }
+
+    /// The finer class, kebab-case.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match (self, self.kind()) {
+            (Error::Callback { reading: true, .. }, _) => "read-failed",
+            (Error::Callback { reading: false, .. }, _) => "write-failed",
+            (_, ErrorKind::StorageFull) => "disk-full",
+            (_, ErrorKind::NotFound) => "no-such-file",
+            (_, ErrorKind::PermissionDenied) => "not-allowed",
+            (_, ErrorKind::IsADirectory) => "is-a-directory",
+            (_, ErrorKind::Interrupted) => "cancelled",
+            _ => "io",
         }
     }
 

@@ -11,13 +11,15 @@
 mod callback;
 mod cancel;
 mod error;
+mod file_sink;
 mod sink;
 mod source;
 
 pub use crate::{
     callback::{CallbackSink, CallbackSource, Reply, SinkRequest},
     cancel::{Cancel, CancelHook},
-    error::Error,
-    sink::{ByteSink, FileSink, MemorySink},
+    error::{Error, Failure},
+    file_sink::FileSink,
+    sink::{ByteSink, MemorySink},
     source::{ByteSource, BytesSource, FileSource},
 };

@@ -3,9 +3,6 @@
 use crate::{Cancel, Error};
 use std::{
     fmt::Debug,
-    fs::File,
-    io::{Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,13 +23,31 @@ pub trait ByteSink: Send + Debug {
     /// [`Error::NotSeekable`], [`Error::Os`].
     fn seek(&mut self, offset: u64) -> Result<(), Error>;
 
-    /// All is written: makes it last.
+    /// What was written so far is worth having: from now on it stands under the name that was asked for, and what stood there before
+    /// is gone. Can be called again.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    fn publish(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// All is written: publishes it and makes it last.
     ///
     /// # Errors
     /// As [`ByteSink::write`].
     fn finish(&mut self, cancel: &Cancel) -> Result<(), Error>;
 
-    /// Takes back what was written (removes the file). True when nothing remains.
+    /// Nothing more will come: keeps what was written so far. As [`ByteSink::finish`], but waits for nobody longer than a moment.
+    ///
+    /// # Errors
+    /// As [`ByteSink::write`].
+    fn keep(&mut self) -> Result<(), Error> {
+        self.finish(&Cancel::new())
+    }
+
+    /// Takes back what was written (removes the file). True when nothing of it remains. Waits for nobody
+    /// longer than a moment.
     ///
     /// # Errors
     /// [`Error::Os`].
@@ -40,59 +55,6 @@ pub trait ByteSink: Send + Debug {
 
     /// What to call it in messages; its ending is a hint at the format.
     fn name(&self) -> &str;
-}
-
-/// A file, made anew or overwritten.
-#[derive(Debug)]
-pub struct FileSink {
-    file: File,
-    path: PathBuf,
-    name: String,
-}
-
-impl FileSink {
-    /// Makes the file, or empties the one that is there.
-    ///
-    /// # Errors
-    /// [`Error::Os`].
-    pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref().to_owned();
-        let name = path.display().to_string();
-        let file = File::create(&path).map_err(Error::os("create", &name))?;
-        Ok(FileSink { file, path, name })
-    }
-}
-
-impl ByteSink for FileSink {
-    fn write(&mut self, bytes: &[u8], cancel: &Cancel) -> Result<(), Error> {
-        cancel.check()?;
-        self.file.write_all(bytes).map_err(Error::os("write", &self.name))
-    }
-
-    fn can_seek(&self) -> bool {
-        true
-    }
-
-    fn seek(&mut self, offset: u64) -> Result<(), Error> {
-        self.file
-            .seek(SeekFrom::Start(offset))
-            .map(drop)
-            .map_err(Error::os("seek in", &self.name))
-    }
-
-    fn finish(&mut self, _cancel: &Cancel) -> Result<(), Error> {
-        self.file.flush().map_err(Error::os("write", &self.name))
-    }
-
-    fn discard(&mut self) -> Result<bool, Error> {
-        std::fs::remove_file(&self.path)
-            .map(|()| true)
-            .map_err(Error::os("remove", &self.name))
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
 }
 
 /// The most bytes that a [`MemorySink`] takes: a seek far behind them must not become an allocation.

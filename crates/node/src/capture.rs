@@ -3,7 +3,7 @@
 use crate::{
     error::{BindingError, BindingResult, cross},
     events::Outcome,
-    input::{CLOSE_PATIENCE, parse, policy},
+    input::{CLOSE_PATIENCE, Stream, parse, policy},
     state::NativeRuntime,
 };
 use beamline_capture::Request;
@@ -26,6 +26,7 @@ struct OpenSpec {
 struct LoopSpec {
     queue: Option<usize>,
     policy: Option<String>,
+    place: Option<String>,
 }
 
 impl OpenSpec {
@@ -99,11 +100,21 @@ impl NativeRuntime {
             let options = CaptureOptions {
                 queue: spec.queue,
                 policy: policy(spec.policy.as_deref())?,
+                label: spec.place,
             };
             let session = self.captures.borrow().get(capture).cloned();
             let session = session.ok_or_else(|| BindingError::closed("the capture"))?;
             Ok(self.adopt_frames(session.frames(options)?))
         })())
+    }
+
+    /// Why a loop over a capture has to wait for another one, as JSON; null when it has not.
+    #[napi]
+    pub fn stream_held_up(&self, id: f64) -> Option<String> {
+        match self.streams.borrow().get(id) {
+            Some(Stream::Frames(stream, _)) => stream.held_up().and_then(|how| serde_json::to_string(&how).ok()),
+            _ => None,
+        }
     }
 
     /// Numbers of a capture, as JSON.

@@ -18,6 +18,8 @@ pub struct BindingError {
     pub message: String,
     /// What to do next, or nothing.
     pub hint: Option<String>,
+    /// The number of what JavaScript itself has thrown: see `replyRead`.
+    pub cause: Option<u32>,
 }
 
 /// A value or an error.
@@ -30,6 +32,7 @@ impl From<&Error> for BindingError {
             reason: error.reason().into(),
             message: error.to_string(),
             hint: error.hint(),
+            cause: error.failure(),
         }
     }
 }
@@ -48,6 +51,7 @@ impl BindingError {
             reason: reason.into(),
             message: message.into(),
             hint: None,
+            cause: None,
         }
     }
 

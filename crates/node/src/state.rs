@@ -13,7 +13,7 @@ use crate::{
     token,
 };
 use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime};
-use beamline_io::{Cancel, Reply, SinkRequest};
+use beamline_io::{Cancel, Failure, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
 use bytes::Bytes;
 use napi::{
@@ -126,14 +126,8 @@ impl NativeRuntime {
         fields
     }
 
-    /// The functions of the frame path, which runs once per frame. Each says what it does in `desk.rs`:
-    /// `take` −1 nothing now (a READY event will come), −2 the same, and none will come before open frames are closed, −3 ended, −4 failed.
-    #[napi(
-        ts_return_type = "{ take(stream: number, max: number): number; closeFrame(frame: number): void; \
-                             closeWith(frame: number, view: ArrayBuffer): void; \
-                             view(frame: number, buffer: number): ArrayBuffer | undefined; \
-                             slotKey(frame: number, buffer: number): number }"
-    )]
+    /// The functions of the frame path, which run once per frame or wake: `desk.rs`.
+    #[napi(ts_return_type = "import('./frame-path.js').FramePath")]
     pub fn frame_path(&self, env: Env) -> napi::Result<RawValue> {
         raw::functions(&env, &self.desk, FUNCTIONS)
     }
@@ -189,24 +183,27 @@ impl NativeRuntime {
         })
     }
 
-    /// Answers a read request with bytes, or with the words of the failure.
+    /// Answers a read request with bytes, or with the words of the failure and the number under which what was thrown is kept.
     #[napi]
-    pub fn reply_read(&self, reply: f64, bytes: Option<Uint8Array>, failure: Option<String>) {
+    pub fn reply_read(&self, reply: f64, bytes: Option<Uint8Array>, failure: Option<String>, number: Option<u32>) {
         let pending = self.replies.borrow_mut().remove(reply);
         if let Some(PendingReply::Bytes(reply)) = pending {
             reply.give(match (bytes, failure) {
                 (Some(bytes), None) => Ok(Bytes::copy_from_slice(&bytes)),
-                (_, failure) => Err(failure.unwrap_or_else(|| "read() gave no bytes".into())),
+                (_, failure) => Err(Failure {
+                    message: failure.unwrap_or_else(|| "read() gave no bytes".into()),
+                    number,
+                }),
             });
         }
     }
 
-    /// Answers a sink request.
+    /// Answers a sink request; a failure as in `replyRead`.
     #[napi]
-    pub fn reply_sink(&self, reply: f64, failure: Option<String>) {
+    pub fn reply_sink(&self, reply: f64, failure: Option<String>, number: Option<u32>) {
         let pending = self.replies.borrow_mut().remove(reply);
         if let Some(PendingReply::Unit(reply)) = pending {
-            reply.give(failure.map_or(Ok(()), Err));
+            reply.give(failure.map_or(Ok(()), |message| Err(Failure { message, number })));
         }
     }
 

@@ -74,7 +74,8 @@ impl<S: ByteSource> ByteSource for FailingBytes<S> {
         if offset + into.len() as u64 > self.at {
             return Err(Error::Callback {
                 name: self.name().into(),
-                message: "it fails on purpose".into(),
+                reading: true,
+                failure: "it fails on purpose".into(),
             });
         }
         self.inner.read_at(offset, into, cancel)

@@ -382,9 +382,17 @@ fn what_cannot_be_right_is_refused() {
     packet.key = true;
     mp4.write(&packet).expect("write");
     packet.timestamp_us = Some(0);
+    let back = mp4.write(&packet).expect_err("time goes back");
     assert!(
-        matches!(mp4.write(&packet), Err(Error::Config { .. })),
-        "time goes back"
+        matches!(
+            back,
+            Error::Order {
+                track: 0,
+                before_us: 40_000,
+                at_us: 0
+            }
+        ),
+        "{back}"
     );
     packet.track = 7;
     assert!(matches!(mp4.write(&packet), Err(Error::Config { .. })), "no such track");

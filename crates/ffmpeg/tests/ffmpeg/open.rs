@@ -166,7 +166,8 @@ impl ByteSource for Broken {
                 None => {
                     return Err(beamline_io::Error::Callback {
                         name: "broken".into(),
-                        message: "the cable is out".into(),
+                        reading: true,
+                        failure: "the cable is out".into(),
                     });
                 }
             }
@@ -214,7 +215,9 @@ fn errors_of_the_source_come_back_as_themselves() {
                 },
             };
             let right = match &failure {
-                Error::Io(beamline_io::Error::Callback { message, .. }) => !cancels && message == "the cable is out",
+                Error::Io(beamline_io::Error::Callback { failure, .. }) => {
+                    !cancels && failure.message == "the cable is out"
+                }
                 Error::Io(beamline_io::Error::Cancelled) => cancels,
                 _ => false,
             };

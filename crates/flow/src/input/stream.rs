@@ -3,6 +3,7 @@
 use crate::{
     channel::{Pop, Receiver},
     held::{Credits, Held},
+    session::{HeldUp, Seat},
 };
 use beamline_media::{Frame, Packet};
 use std::{sync::Arc, time::Duration};
@@ -25,11 +26,24 @@ pub struct StreamStats {
 pub struct FrameStream {
     receiver: Receiver<Frame>,
     credits: Arc<Credits>,
+    seat: Option<Seat>,
 }
 
 impl FrameStream {
     pub(crate) fn new(receiver: Receiver<Frame>, credits: Arc<Credits>) -> Self {
-        FrameStream { receiver, credits }
+        FrameStream {
+            receiver,
+            credits,
+            seat: None,
+        }
+    }
+
+    /// It is one of several loops over the same source.
+    pub(crate) fn beside(self, seat: Seat) -> Self {
+        FrameStream {
+            seat: Some(seat),
+            ..self
+        }
     }
 
     /// The next frame, if there is one now. Never waits. It counts as open until its last clone is dropped.
@@ -67,6 +81,12 @@ impl FrameStream {
     #[must_use]
     pub fn exhausted(&self) -> bool {
         self.credits.exhausted()
+    }
+
+    /// Whether no frame comes because another loop over the same capture makes the source wait.
+    #[must_use]
+    pub fn held_up(&self) -> Option<HeldUp> {
+        self.seat.as_ref()?.held_up()
     }
 
     /// Numbers.

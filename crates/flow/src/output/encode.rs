@@ -1,6 +1,6 @@
 //! The encode thread of one track of pictures.
 
-use super::{config::VideoTrackConfig, mux::Item, open::Shared, prepare::Prepare};
+use super::{config::VideoTrackConfig, mux::Item, prepare::Prepare, shared::Shared};
 use crate::{
     Error, Runtime,
     channel::{Pop, Receiver, Sender},

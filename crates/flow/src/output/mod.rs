@@ -14,6 +14,10 @@ mod encode;
 mod mux;
 mod open;
 mod prepare;
+mod shared;
+mod writer;
 
 pub use config::{OutputConfig, VideoTrackConfig};
-pub use open::{Output, OutputStats, Report, TrackWriter, Written};
+pub use open::{Output, OutputStats};
+pub use shared::Report;
+pub use writer::{TrackWriter, Written};

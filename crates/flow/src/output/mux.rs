@@ -1,6 +1,6 @@
 //! The mux thread: takes packets of all tracks in the order of their times and writes them.
 
-use super::open::{Report, Shared};
+use super::shared::{Report, Shared};
 use crate::{
     Error,
     channel::{Pop, Receiver},

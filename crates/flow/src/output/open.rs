@@ -2,45 +2,30 @@
 
 use super::{
     config::{OutputConfig, VideoTrackConfig},
-    encode::{Counters, EncodeTrack, Job},
-    mux::{Item, Mux, Track},
+    encode::{Counters, EncodeTrack},
+    mux::{Item, Track},
+    shared::{Done, Report, Shared, begin},
+    writer::{Lane, NEVER, TrackWriter},
 };
 use crate::{
     Error, Runtime,
-    channel::{Policy, Pop, Refused, Sender, channel},
+    channel::{Policy, Pop, Sender, channel},
     input::{Input, PacketsOptions},
     threads::Threads,
 };
-use beamline_container::{MuxTrack, Muxer, MuxerConfig, TrackInfo};
+use beamline_container::{MuxTrack, MuxerConfig, TrackInfo};
 use beamline_io::{ByteSink, Cancel};
-use beamline_media::{Frame, Packet};
 use serde::Serialize;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 /// Packets that may wait between an encoder and the mux thread.
 const PACKET_QUEUE: usize = 64;
-
-/// What was written, at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// Bytes given to the sink.
-    pub bytes: u64,
-    /// Whole fragments in it (0 in the plain form).
-    pub fragments: u64,
-    /// Where the last picture or sound ends, in µs from the file's beginning.
-    pub duration_us: i64,
-    /// Whether the file is complete (`close`) or was broken off (`abort`).
-    pub complete: bool,
-    /// Whether what is there can be played; if not, the sink was discarded.
-    pub playable: bool,
-}
 
 /// Numbers of an output; they only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -62,111 +47,11 @@ pub struct OutputStats {
     pub codecs: Vec<String>,
 }
 
-/// Whether a write took the item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// It did.
-    Yes,
-    /// There is no room now: ask [`TrackWriter::arm_room`] and try again.
-    Full,
-}
-
-type Done = Box<dyn FnOnce(Result<Report, Error>) + Send>;
-
-/// What the output, its writers and its threads share.
-pub(super) struct Shared {
-    pub(super) cancel: Cancel,
-    abort_asked: AtomicBool,
-    bytes: AtomicU64,
-    fragments: AtomicU64,
-    /// What went wrong first: set before any queue closes, so that writers who find it closed can say why.
-    failed: OnceLock<Arc<Error>>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    muxer: Option<Box<dyn Muxer>>,
-    /// Tracks that were added and not yet handed to the mux thread.
-    tracks: Vec<Track>,
-    begun: bool,
-    counters: Vec<Arc<Counters>>,
-    enders: Vec<Box<dyn Fn() + Send>>,
-    done: Option<Done>,
-    result: Option<Result<Report, Arc<Error>>>,
-    discarded: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn note(&self, bytes: u64, fragments: u64) {
-        self.bytes.store(bytes, Ordering::Relaxed);
-        self.fragments.store(fragments, Ordering::Relaxed);
-    }
-
-    pub(super) fn aborted(&self, playable: bool) {
-        self.lock().discarded = !playable;
-    }
-
-    /// Notes what went wrong; the first one stays.
-    pub(super) fn fail(&self, error: Error) -> Error {
-        let error = Arc::new(error);
-        let _ = self.failed.set(Arc::clone(&error));
-        Error::again(&error)
-    }
-
-    pub(super) fn was_asked_to_abort(&self) -> bool {
-        self.abort_asked.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn finish(&self, result: Result<Report, Error>) {
-        let result = result.map_err(Arc::new);
-        let (done, enders) = {
-            let mut state = self.lock();
-            if let Ok(report) = &result {
-                self.note(report.bytes, report.fragments);
-            }
-            state.result = Some(result.clone());
-            (state.done.take(), std::mem::take(&mut state.enders))
-        };
-        // Encode threads that wait for frames end now: when muxing ended first, nobody else will tell them.
-        for end in &enders {
-            end();
-        }
-        if let Some(done) = done {
-            done(result.map_err(|e| Error::again(&e)));
-        }
-    }
-
-    /// Why nobody takes anything any more.
-    fn why_gone(&self) -> Error {
-        match self.failed.get() {
-            Some(error) => Error::again(error),
-            None => Error::Closed { what: "the output" },
-        }
-    }
-}
-
 /// A file that is being written. Dropping it without [`Output::close`] keeps what is playable, as [`Output::abort`] does.
 pub struct Output {
     runtime: Runtime,
     shared: Arc<Shared>,
     threads: Threads,
-}
-
-/// Writes one track. Frames for [`Output::add_video`], packets for [`Output::add_packets`].
-pub struct TrackWriter {
-    shared: Arc<Shared>,
-    threads: Threads,
-    lane: Lane,
-}
-
-enum Lane {
-    Frames(Arc<Sender<Job>>),
-    Packets(Arc<Sender<Item>>),
 }
 
 impl Output {
@@ -189,20 +74,9 @@ impl Output {
             },
             &cancel,
         )?;
-        let state = State {
-            muxer: Some(muxer),
-            ..State::default()
-        };
         Ok(Output {
             runtime: runtime.clone(),
-            shared: Arc::new(Shared {
-                cancel,
-                abort_asked: AtomicBool::new(false),
-                bytes: AtomicU64::new(0),
-                fragments: AtomicU64::new(0),
-                failed: OnceLock::new(),
-                state: Mutex::new(state),
-            }),
+            shared: Arc::new(Shared::new(muxer, cancel)),
             threads: runtime.threads.within(),
         })
     }
@@ -322,6 +196,7 @@ impl Output {
             shared: Arc::clone(&self.shared),
             threads: self.threads.clone(),
             lane,
+            last_us: AtomicI64::new(NEVER),
         }
     }
 
@@ -412,94 +287,5 @@ impl std::fmt::Debug for Output {
         f.debug_struct("Output")
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// Starts the mux thread, once; from then on the tracks are fixed.
-fn begin(shared: &Arc<Shared>, threads: &Threads) -> Result<(), Error> {
-    let mut state = shared.lock();
-    if state.begun {
-        return Ok(());
-    }
-    state.begun = true;
-    let Some(muxer) = state.muxer.take() else { return Ok(()) };
-    let tracks = std::mem::take(&mut state.tracks);
-    drop(state);
-    let mux = Mux::new(muxer, tracks, Arc::clone(shared));
-    threads.spawn("bl-mux", move || mux.run())
-}
-
-impl TrackWriter {
-    /// Gives a frame to the encoder; takes its own hold on it. `key` asks for a key packet.
-    ///
-    /// # Errors
-    /// What ended the output; [`Error::Argument`] on a track of packets.
-    pub fn write_frame(&self, frame: &Frame, key: bool) -> Result<Written, Error> {
-        let Lane::Frames(jobs) = &self.lane else {
-            return Err(wrong_lane("a packet", "a frame"));
-        };
-        begin(&self.shared, &self.threads)?;
-        self.written(
-            jobs.try_push(Job {
-                frame: frame.clone(),
-                key,
-            })
-            .map_err(|r| matches!(r, Refused::Full(_))),
-        )
-    }
-
-    /// Gives a packet to the file.
-    ///
-    /// # Errors
-    /// What ended the output; [`Error::Argument`] on a track of frames.
-    pub fn write_packet(&self, packet: Packet) -> Result<Written, Error> {
-        let Lane::Packets(items) = &self.lane else {
-            return Err(wrong_lane("a frame", "a packet"));
-        };
-        begin(&self.shared, &self.threads)?;
-        self.written(
-            items
-                .try_push(Item::Packet(packet))
-                .map_err(|r| matches!(r, Refused::Full(_))),
-        )
-    }
-
-    fn written(&self, pushed: Result<(), bool>) -> Result<Written, Error> {
-        match pushed {
-            Ok(()) => Ok(Written::Yes),
-            Err(true) => Ok(Written::Full),
-            Err(false) => Err(self.shared.why_gone()),
-        }
-    }
-
-    /// Once: how to tell that there is room again, or nobody to write for.
-    pub fn on_room(&self, notify: impl Fn() + Send + Sync + 'static) {
-        match &self.lane {
-            Lane::Frames(jobs) => jobs.on_room(notify),
-            Lane::Packets(items) => items.on_room(notify),
-        }
-    }
-
-    /// Asks to be told, once. False: try again instead.
-    #[must_use]
-    pub fn arm_room(&self) -> bool {
-        match &self.lane {
-            Lane::Frames(jobs) => jobs.arm_room(),
-            Lane::Packets(items) => items.arm_room(),
-        }
-    }
-}
-
-impl std::fmt::Debug for TrackWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TrackWriter").finish_non_exhaustive()
-    }
-}
-
-fn wrong_lane(expected: &str, got: &str) -> Error {
-    Error::Argument {
-        name: "track",
-        expected: format!("{expected} for this track"),
-        got: got.into(),
     }
 }

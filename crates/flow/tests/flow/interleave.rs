@@ -196,9 +196,14 @@ fn a_track_that_is_never_begun_is_told_before_memory_runs_out() {
         ..sound[0].clone()
     };
     // Until it is told: how far the mux thread is behind is its own affair.
-    let at_write = (0..10_000).find_map(|_| {
+    let at_write = (0..10_000).find_map(|n| {
         std::thread::sleep(Duration::from_millis(1));
-        audio.until_taken(|writer| writer.write_packet(huge.clone())).err()
+        let next = Packet {
+            timestamp_us: Some(n),
+            decode_us: Some(n),
+            ..huge.clone()
+        };
+        audio.until_taken(|writer| writer.write_packet(next.clone())).err()
     });
     assert_eq!(at_write.unwrap().reason(), "track-not-written");
     let at_close = close(&output).unwrap_err();

@@ -8,6 +8,7 @@ mod support;
 mod damaged;
 mod input;
 mod interleave;
+mod order;
 mod output;
 mod sequence;
 mod session;

@@ -233,7 +233,10 @@ fn who_waits_for_room_hears_of_an_abort() {
         .unwrap();
     let writer = thread::spawn(move || {
         let writer = Patient::new(writer);
-        pictures.iter().cycle().find_map(|frame| writer.frame(frame).err())
+        (0_i64..).zip(pictures.iter().cycle()).find_map(|(n, frame)| {
+            let next = frame.clone().with_info(|info| info.timestamp_us = Some(n * 40_000));
+            writer.frame(&next).err()
+        })
     });
     thread::sleep(Duration::from_millis(100));
     output.abort(|_| ());

@@ -2,7 +2,7 @@
 
 use crate::support::{LONG, each, runtime};
 use beamline_capture::{Request, read_counter};
-use beamline_flow::{CaptureOptions, CaptureSession, FrameStream, OPEN_FRAMES_MAX, Policy, Pop, Runtime};
+use beamline_flow::{CaptureOptions, CaptureSession, FrameStream, Held, HeldUp, OPEN_FRAMES_MAX, Policy, Pop, Runtime};
 use beamline_io::Cancel;
 use beamline_media::{ErrorCode, Size};
 use beamline_testkit::capture::FakeBackend;
@@ -244,9 +244,142 @@ fn each_policy_can_be_chosen() {
     let options = |policy| CaptureOptions {
         queue: Some(3),
         policy: Some(policy),
+        ..CaptureOptions::default()
     };
     let oldest = session.frames(options(Policy::DropOldest)).unwrap();
     assert!(session.wait_closed(LONG), "nobody makes it wait");
     assert_eq!(times(&oldest), [37, 38, 39].map(|n| n * 40_000));
     assert_eq!(session.stats().dropped, 37);
+}
+
+/// A loop that is called `label`.
+fn named(session: &CaptureSession, label: &str, queue: usize) -> FrameStream {
+    let options = CaptureOptions {
+        queue: Some(queue),
+        label: Some(label.into()),
+        ..CaptureOptions::default()
+    };
+    session.frames(options).unwrap()
+}
+
+/// Takes all frames that come, until another loop makes the source wait.
+fn starve(stream: &FrameStream, mut take: impl FnMut(Held)) -> HeldUp {
+    let began = Instant::now();
+    loop {
+        assert!(began.elapsed() < LONG, "nobody is said to hold it up");
+        match stream.pop_timeout(Duration::from_millis(20)) {
+            Pop::Item(held) => take(held),
+            Pop::Empty => {
+                if let Some(how) = stream.held_up() {
+                    return how;
+                }
+            }
+            Pop::End(error) => panic!("it ended: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_loop_that_starves_is_told_which_other_one_is_not_read_and_lives_on() {
+    let runtime = runtime();
+    let session = open(&runtime, &format!("{SMALL}&frames=40"));
+    let (unread, reader) = (named(&session, "unread", 3), named(&session, "reader", 3));
+    let mut seen = 0;
+    let how = starve(&reader, |_| seen += 1);
+    assert_eq!(
+        (how.label.as_deref(), how.waiting, how.open, how.unclosed),
+        (Some("unread"), 3, 0, false)
+    );
+    assert_eq!(unread.held_up(), None, "nobody else is in its way");
+    thread::sleep(Duration::from_millis(30));
+    let later = reader.held_up().expect("still");
+    assert!(later.for_us >= how.for_us + 30_000, "{how:?}, then {later:?}");
+    // Some frames taken: it goes on as far.
+    for _ in 0..3 {
+        assert!(matches!(unread.pop_timeout(LONG), Pop::Item(_)));
+    }
+    let more = starve(&reader, |_| seen += 1);
+    assert!(more.for_us < later.for_us, "it is a wait of its own: {more:?}");
+    drop(unread);
+    each(&reader, |_| seen += 1).unwrap();
+    assert_eq!(seen, 40, "nothing was lost");
+    assert!(session.wait_closed(LONG));
+    drop(reader);
+    assert_eq!(runtime.arena.stats().live, 0);
+}
+
+#[test]
+fn a_loop_that_starves_is_told_who_does_not_close_frames() {
+    let session = open(&runtime(), SMALL);
+    let (keeper, reader) = (named(&session, "keeper", 4), named(&session, "reader", 4));
+    let mut kept = Vec::new();
+    while !keeper.exhausted() {
+        match keeper.pop_timeout(Duration::from_millis(20)) {
+            Pop::Item(held) => kept.push(held),
+            _ => drop(reader.pop()),
+        }
+    }
+    let how = starve(&reader, drop);
+    assert_eq!(
+        (how.label.as_deref(), how.open, how.unclosed),
+        (Some("keeper"), u64::from(OPEN_FRAMES_MAX), true)
+    );
+    drop(kept);
+    assert!(matches!(reader.pop_timeout(LONG), Pop::Item(_)));
+}
+
+#[test]
+fn a_loop_that_starves_is_told_who_has_all_the_memory() {
+    // A queue that is longer than the memory never fills: the source waits for a slot instead.
+    let session = open(&runtime(), SMALL);
+    let (hoard, reader) = (named(&session, "hoard", 500), named(&session, "reader", 4));
+    let how = starve(&reader, drop);
+    assert_eq!(
+        (how.label.as_deref(), how.open, how.unclosed),
+        (Some("hoard"), 0, false)
+    );
+    assert!(how.waiting >= u64::from(OPEN_FRAMES_MAX), "{how:?}");
+    drop(hoard);
+    assert!(matches!(reader.pop_timeout(LONG), Pop::Item(_)));
+
+    // Loops that have ended still hold what was not closed.
+    let mut kept = Vec::new();
+    for label in ["first", "second"] {
+        let keeper = named(&session, label, 1);
+        for _ in 0..OPEN_FRAMES_MAX {
+            let began = Instant::now();
+            loop {
+                let _ = reader.pop();
+                if let Pop::Item(held) = keeper.pop_timeout(Duration::from_millis(1)) {
+                    kept.push(held);
+                    break;
+                }
+                assert!(began.elapsed() < LONG);
+            }
+        }
+    }
+    let how = starve(&reader, drop);
+    assert_eq!(
+        (how.waiting, how.open, how.unclosed),
+        (0, u64::from(OPEN_FRAMES_MAX), true)
+    );
+    assert!(matches!(how.label.as_deref(), Some("first" | "second")), "{how:?}");
+    drop(kept);
+    assert!(matches!(reader.pop_timeout(LONG), Pop::Item(_)));
+}
+
+#[test]
+fn a_slow_source_is_nobodys_fault() {
+    let runtime = with_fakes();
+    for url in ["fake:blocks?after=1", "pattern:ball?width=64&height=64&frameRate=1/100"] {
+        let session = open(&runtime, url);
+        let (other, reader) = (named(&session, "other", 4), named(&session, "reader", 4));
+        assert!(matches!(reader.pop_timeout(LONG), Pop::Item(_)), "{url}");
+        assert!(
+            matches!(reader.pop_timeout(Duration::from_millis(100)), Pop::Empty),
+            "{url}"
+        );
+        assert_eq!(reader.held_up(), None, "{url}");
+        drop(other);
+    }
 }

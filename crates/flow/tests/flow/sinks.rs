@@ -250,10 +250,18 @@ fn dropping_an_output_keeps_what_is_playable() {
     assert!(runtime.threads.wait(LONG));
     assert_eq!(runtime.arena.stats().live, 0);
 
-    let sink = FileSink::create(&path).unwrap();
-    drop(Output::create(&runtime, Box::new(sink), &OutputConfig::default(), Cancel::new()).unwrap());
-    assert!(runtime.threads.wait(LONG));
-    assert!(!path.exists(), "an output that nobody wrote to leaves no file");
+    let before = std::fs::read(&path).unwrap();
+    for path in [&path, &folder.path().join("other.mp4")] {
+        let sink = FileSink::create(path).unwrap();
+        drop(Output::create(&runtime, Box::new(sink), &OutputConfig::default(), Cancel::new()).unwrap());
+        assert!(runtime.threads.wait(LONG));
+    }
+    assert_eq!(
+        std::fs::read(&path).unwrap(),
+        before,
+        "an output that nobody wrote to replaces no file"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and leaves none");
 }
 
 #[test]
@@ -291,4 +299,50 @@ fn tracks_are_fixed_after_the_first_write() {
     assert_eq!(output.add_video(quick()).unwrap_err().reason(), "closed");
     let report = close(&output).unwrap();
     assert!(report.complete, "a second close says the same");
+}
+
+#[test]
+fn the_old_file_lives_until_the_first_fragment_and_for_whoever_reads_it_after_that() {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.mp4");
+    let write = |config: &OutputConfig, seconds, wait| {
+        let sink = FileSink::create(&path).unwrap();
+        let output = Output::create(&runtime, Box::new(sink), config, Cancel::new()).unwrap();
+        let writer = Patient::new(output.add_video(self::config()).unwrap());
+        film(&runtime, seconds).for_each(|frame| writer.frame(&frame).unwrap());
+        fragments(&output, wait);
+        output
+    };
+    let old_frames = |input: &beamline_flow::Input| {
+        let mut n = 0;
+        each(&frames(input, &FramesOptions::default()), |_| n += 1).unwrap();
+        n
+    };
+    assert!(close(&write(&mp4(true), 1, 0)).unwrap().complete);
+    let old = std::fs::read(&path).unwrap();
+
+    for form in [true, false] {
+        let report = abort(&write(&mp4(form), 1, 0)).unwrap();
+        assert!(!report.playable);
+        assert_eq!(std::fs::read(&path).unwrap(), old, "fragmented {form}");
+    }
+    let source = beamline_io::FileSource::open(&path).unwrap();
+    let input = try_open(&runtime, source, false).unwrap();
+    let output = write(&mp4(true), 3, 2);
+    assert!(
+        playable(&runtime, &std::fs::read(&path).unwrap()) >= 50,
+        "it plays while it grows"
+    );
+    assert_eq!(old_frames(&input), 25);
+    assert!(close(&output).unwrap().complete);
+    assert_eq!(playable(&runtime, &std::fs::read(&path).unwrap()), 75);
+    assert_eq!(old_frames(&input), 25);
+    assert!(close(&write(&mp4(false), 2, 0)).unwrap().complete);
+    assert_eq!(playable(&runtime, &std::fs::read(&path).unwrap()), 50);
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "nothing else is left"
+    );
 }

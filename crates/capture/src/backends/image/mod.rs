@@ -11,10 +11,10 @@
 //! fast as they are taken. `loop` (default `false`) begins anew after the last, timestamps going on. Timestamps are n / rate.
 //! A sequence ends before the first number that is missing. PNG and JPEG are told by their bytes, not by their names.
 //!
-//! Start reading at `frames.rs` and `sequence.rs`; `y4m.rs` and `still.rs` are the parsers, without I/O.
+//! Start reading at `frames.rs` and `sequence.rs`; `y4m.rs`, `still.rs` and `numbered.rs` are the parsers.
 
 mod frames;
-mod numbered;
+pub mod numbered;
 mod sequence;
 pub mod still;
 pub mod y4m;

@@ -8,7 +8,7 @@ use std::{
 
 /// A name whose file part has one `%d` or `%0Nd`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Numbered {
+pub struct Numbered {
     folder: PathBuf,
     before: String,
     after: String,
@@ -18,13 +18,16 @@ pub(crate) struct Numbered {
 
 impl Numbered {
     /// `None` for a name without a number: then it is one file, whatever `%` it holds.
-    pub(crate) fn parse(path: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(path: &str) -> Option<Self> {
         let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
         let folder = if folder.is_empty() { "/" } else { folder };
         name.match_indices('%').find_map(|(at, _)| {
             let (digits, after) = name[at + 1..].split_once('d')?;
             let digits = match digits {
                 "" => 1,
+                // `parse` would take a sign.
+                _ if !digits.bytes().all(|b| b.is_ascii_digit()) => return None,
                 _ => digits.strip_prefix('0')?.parse().ok().filter(|n| (1..=9).contains(n))?,
             };
             Some(Numbered {
@@ -37,13 +40,15 @@ impl Numbered {
     }
 
     /// The file of that number.
-    pub(crate) fn path(&self, number: u32) -> PathBuf {
+    #[must_use]
+    pub fn path(&self, number: u32) -> PathBuf {
         let (before, after, digits) = (&self.before, &self.after, self.digits);
         self.folder.join(format!("{before}{number:0digits$}{after}"))
     }
 
-    /// The number in a file's name.
-    fn number(&self, name: &OsStr) -> Option<u32> {
+    /// The number in the name of a file of the folder; `None` for a name that [`Numbered::path`] would not give.
+    #[must_use]
+    pub fn number(&self, name: &OsStr) -> Option<u32> {
         let digits = name.to_str()?.strip_prefix(&self.before)?.strip_suffix(&self.after)?;
         let canonical = digits.len() == self.digits || digits.len() > self.digits && !digits.starts_with('0');
         (canonical && digits.bytes().all(|b| b.is_ascii_digit()))
@@ -107,7 +112,15 @@ mod tests {
         assert_eq!(path("shots/%05d.png", 7), "shots/00007.png");
         assert_eq!(path("/a/b%d.jpg", 12), "/a/b12.jpg");
         assert_eq!(path("100%-%03d.png", 1), "./100%-001.png");
-        for name in ["100%.png", "%5d.png", "%00d.png", "%x.png", "%d/a.png", "a.png"] {
+        for name in [
+            "100%.png",
+            "%5d.png",
+            "%00d.png",
+            "%0+5d.png",
+            "%x.png",
+            "%d/a.png",
+            "a.png",
+        ] {
             assert_eq!(Numbered::parse(name), None, "{name}");
         }
     }

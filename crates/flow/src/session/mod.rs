@@ -5,52 +5,59 @@
 //!               └─ Packet ─ cache? ─ VideoDecoder ────┴─ for each loop: policy, credits ─ FrameStream
 //! ```
 //!
-//! Without a loop the thread sleeps and the source stands still. A loop that ends does not end the device.
+//! Here is what users hold; `driver.rs` is the thread, `decode.rs` what it does with packets, `held_up.rs` who makes it
+//! wait.
+
+mod decode;
+mod driver;
+mod held_up;
 
 use crate::{
     Error, Policy, Runtime,
-    channel::{Sender, channel},
+    channel::channel,
     held::{Credits, OPEN_FRAMES_MAX},
     input::FrameStream,
     threads::Threads,
 };
-use beamline_capture::{Context, Event, Request, Source, SourceStats};
-use beamline_codec::{VideoDecoder, VideoDecoderConfig};
-use beamline_io::{Cancel, CancelHook};
-use beamline_media::{Caps, Frame, Layout, Packet};
+use beamline_capture::{Context, Request};
+use beamline_io::Cancel;
+use beamline_media::{Caps, Layout};
+use decode::Decode;
+use driver::{Consumer, Driver};
+pub use held_up::HeldUp;
+use held_up::Neighbours;
+pub(crate) use held_up::Seat;
 use serde::Serialize;
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{self, Thread},
+    thread::Thread,
     time::Duration,
 };
-
-/// Bytes of decoded pictures that a looped sequence may keep.
-const CACHE_BYTES: usize = 256 << 20;
 
 /// Slots of a source's memory: for two loops that hold as many frames as they may.
 const SLOTS: u32 = 2 * OPEN_FRAMES_MAX;
 
-/// What fits into the source's memory, which its [`Context::frame_pool`] cuts by the same rule.
-fn open_max(context: &Context, caps: &Caps) -> u32 {
+/// How many frames fit into the source's memory, which its [`Context::frame_pool`] cuts by the same rule.
+fn slots(context: &Context, caps: &Caps) -> u32 {
     let layout = caps
         .pixel_format
         .and_then(|format| Layout::aligned(format, caps.size).ok());
     let fit = layout.map_or(u64::MAX, |layout| context.max_bytes / (layout.len as u64).max(1));
-    u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, OPEN_FRAMES_MAX)
+    u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, SLOTS)
 }
 
 /// How a loop over a capture is served.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CaptureOptions {
     /// Frames that may wait; `None`: 4.
     pub queue: Option<usize>,
     /// What happens when that many wait; `None`: `latest` for live sources, `block` for the others.
     pub policy: Option<Policy>,
+    /// What the others call it when they have to wait for it ([`HeldUp`]): where it was made, say.
+    pub label: Option<String>,
 }
 
 /// Numbers of a capture; they only grow.
@@ -84,6 +91,7 @@ struct Shared {
     cancel: Cancel,
     threads: Threads,
     loops: Mutex<Loops>,
+    neighbours: Arc<Neighbours>,
     counters: Counters,
     driver: Mutex<Option<Thread>>,
 }
@@ -101,14 +109,6 @@ struct Counters {
     dropped: AtomicU64,
     decoded: AtomicU64,
     cached: AtomicU64,
-}
-
-struct Consumer {
-    sender: Sender<Frame>,
-    credits: Arc<Credits>,
-    policy: Policy,
-    /// Ends a push that waits for room when the capture is closed.
-    _stop: CancelHook,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -130,14 +130,16 @@ impl CaptureSession {
         let source = runtime.backends.open(request, &context)?;
         let caps = source.caps();
         let decode = Decode::new(runtime, &caps)?;
+        let slots = slots(&context, &caps);
         let shared = Arc::new(Shared {
             live: source.live(),
             copies_per_frame: source.copies_per_frame(),
-            open_max: open_max(&context, &caps),
+            open_max: slots.min(OPEN_FRAMES_MAX),
             caps: Mutex::new(caps),
             cancel,
             threads: runtime.threads.within(),
             loops: Mutex::default(),
+            neighbours: Neighbours::new(Arc::clone(&runtime.clock), slots),
             counters: Counters::default(),
             driver: Mutex::default(),
         });
@@ -181,6 +183,7 @@ impl CaptureSession {
         let policy = options.policy.unwrap_or(default);
         let (sender, receiver) = channel(options.queue.unwrap_or(4), policy);
         let credits = Credits::new(receiver.waker(), self.0.open_max);
+        let seat = self.0.neighbours.join(options.label, receiver.gauge(), &credits);
         let stop = self.0.cancel.on_cancel(receiver.stopper());
         let mut loops = lock(&self.0.loops);
         match &loops.over {
@@ -189,12 +192,13 @@ impl CaptureSession {
                 sender,
                 credits: Arc::clone(&credits),
                 policy,
+                member: seat.member(),
                 _stop: stop,
             }),
         }
         drop(loops);
         self.wake();
-        Ok(FrameStream::new(receiver, credits))
+        Ok(FrameStream::new(receiver, credits).beside(seat))
     }
 
     fn wake(&self) {
@@ -237,163 +241,5 @@ impl std::fmt::Debug for CaptureSession {
         f.debug_struct("CaptureSession")
             .field("caps", &self.caps())
             .finish_non_exhaustive()
-    }
-}
-
-/// The thread that drives the source.
-struct Driver {
-    shared: Arc<Shared>,
-    source: Box<dyn Source>,
-    decode: Decode,
-    consumers: Vec<Consumer>,
-}
-
-impl Driver {
-    fn run(mut self) {
-        *lock(&self.shared.driver) = Some(thread::current());
-        let me = thread::current();
-        let hook = self.shared.cancel.on_cancel(move || me.unpark());
-        let how = self.drive();
-        drop(hook);
-        let error = how.err().map(Arc::new);
-        let late = {
-            let mut loops = lock(&self.shared.loops);
-            loops.over = Some(error.clone());
-            std::mem::take(&mut loops.new)
-        };
-        let consumers = std::mem::take(&mut self.consumers);
-        // The source's and the decoder's memory goes before the last word.
-        drop(self);
-        for consumer in consumers.into_iter().chain(late) {
-            consumer
-                .sender
-                .end(error.as_ref().map_or(Ok(()), |e| Err(Error::again(e))));
-        }
-    }
-
-    fn drive(&mut self) -> Result<(), Error> {
-        loop {
-            self.wait_for_consumers()?;
-            let event = self.source.next(&self.shared.cancel);
-            self.note(self.source.stats());
-            match event {
-                Ok(Event::Frame(frame)) => self.hand_out(frame),
-                Ok(Event::Packet(packet)) => {
-                    for frame in self
-                        .decode
-                        .packet(&packet, self.source.picture_id(), &self.shared.counters)?
-                    {
-                        self.hand_out(frame);
-                    }
-                }
-                Ok(Event::Caps(caps)) => *lock(&self.shared.caps) = caps,
-                Ok(Event::End) => return Ok(()),
-                Ok(_) => {}
-                Err(_) if self.shared.cancel.is_cancelled() => return Err(Error::Cancelled),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    fn note(&self, stats: SourceStats) {
-        self.shared.counters.captured.store(stats.captured, Ordering::Relaxed);
-        self.shared.counters.lost.store(stats.dropped, Ordering::Relaxed);
-    }
-
-    fn wait_for_consumers(&mut self) -> Result<(), Error> {
-        loop {
-            if self.shared.cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            self.consumers.append(&mut lock(&self.shared.loops).new);
-            self.consumers.retain(|c| !c.sender.is_gone());
-            if !self.consumers.is_empty() {
-                return Ok(());
-            }
-            thread::park();
-        }
-    }
-
-    fn hand_out(&mut self, frame: Frame) {
-        for consumer in &self.consumers {
-            if consumer.credits.exhausted() {
-                if consumer.policy != Policy::Block {
-                    self.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-                let stopped = &self.shared.cancel;
-                consumer
-                    .sender
-                    .wait(|| !consumer.credits.exhausted() || stopped.is_cancelled());
-            }
-            let _ = consumer.sender.push(frame.clone());
-            self.shared
-                .counters
-                .dropped
-                .fetch_add(consumer.sender.take_dropped(), Ordering::Relaxed);
-        }
-    }
-}
-
-/// Decoding of what comes as packets, with a memory for sequences that repeat.
-struct Decode {
-    decoder: Option<Box<dyn VideoDecoder>>,
-    cache: HashMap<u64, Frame>,
-    cache_bytes: usize,
-}
-
-impl Decode {
-    fn new(runtime: &Runtime, caps: &Caps) -> Result<Self, Error> {
-        let decoder = match caps.encoded {
-            None => None,
-            Some(kind) => {
-                // One picture in, one picture out: no frame threads.
-                let config = VideoDecoderConfig {
-                    low_latency: true,
-                    color: caps.color,
-                    ..VideoDecoderConfig::new(kind)
-                };
-                Some(runtime.codecs.open_decoder(&config, runtime.frame_pool("capture"))?)
-            }
-        };
-        Ok(Decode {
-            decoder,
-            cache: HashMap::new(),
-            cache_bytes: 0,
-        })
-    }
-
-    fn packet(&mut self, packet: &Packet, id: Option<u64>, counters: &Counters) -> Result<Vec<Frame>, Error> {
-        if let Some(frame) = id.and_then(|id| self.cache.get(&id)) {
-            counters.cached.fetch_add(1, Ordering::Relaxed);
-            return Ok(vec![frame.clone().with_info(|info| {
-                info.timestamp_us = packet.timestamp_us;
-                info.duration_us = packet.duration_us;
-            })]);
-        }
-        let Some(decoder) = &mut self.decoder else {
-            return Err(Error::Internal {
-                what: "a source gave packets that it had not announced".into(),
-            });
-        };
-        decoder.send(Some(packet))?;
-        let mut frames = Vec::new();
-        while let Some(frame) = decoder.receive()? {
-            counters.decoded.fetch_add(1, Ordering::Relaxed);
-            frames.push(frame);
-        }
-        if let (Some(id), [frame]) = (id, &frames[..]) {
-            self.remember(id, frame);
-        }
-        Ok(frames)
-    }
-
-    fn remember(&mut self, id: u64, frame: &Frame) {
-        let bytes: usize = frame.leases().map(beamline_arena::Lease::len).sum();
-        // What does not fit is decoded again each time: throwing the oldest out would lose every picture of a loop that is too long.
-        if self.cache_bytes + bytes <= CACHE_BYTES {
-            self.cache_bytes += bytes;
-            self.cache.insert(id, frame.clone());
-        }
     }
 }
