@@ -634,20 +634,47 @@ export interface WriteTarget {
 	write(bytes: Uint8Array): Promise<void> | void;
 	/** Goes to an offset from the start. */
 	seek?(offset: number): Promise<void> | void;
-	/** Called when the file is complete. */
+	/** Called once, when nothing more comes: the file is complete, or broken off with something playable in it. */
 	close?(): Promise<void> | void;
 	/** What to call it in messages; its ending chooses the container. */
 	name?: string;
 }
 /** Where an output's bytes go: a path, a `file:` URL, a `WritableStream` of bytes, or an object that takes them. */
 export type OutputTarget = string | URL | WritableStream<Uint8Array> | WriteTarget;
+/** Options of a write. */
+export interface WriteOptions {
+	/** Ends the wait for room; the item is then not written. */
+	signal?: AbortSignal;
+}
+/** A track of pictures that are encoded. */
+export declare class OutputVideoTrack {
+	#private;
+	/**
+	 * Gives a frame to the encoder; resolves when there is room for it: back-pressure. The output takes its own hold at once, the caller
+	 * closes his frame all the same. Rejects with what ended the output. A frame whose timestamp is not after that of the one before is
+	 * refused (`timestamp-order`) and the output goes on.
+	 */
+	write(frame: VideoFrame, options?: WriteOptions & {
+		keyFrame?: boolean;
+	}): Promise<void>;
+}
+/** A track of compressed chunks that are written as they are. */
+export declare class OutputChunkTrack<T extends EncodedVideoChunk | EncodedAudioChunk = EncodedAudioChunk> {
+	#private;
+	/**
+	 * Writes one chunk, in the order of decoding; resolves when there is room. Rejects with what ended the output. A chunk that is decoded
+	 * at or before the time of the one before is refused (`timestamp-order`) and the output goes on; what `track.chunks()` gives knows
+	 * when it is decoded, of another chunk its timestamp is taken.
+	 */
+	write(chunk: T, options?: WriteOptions): Promise<void>;
+}
 /** How a file is written. */
 export interface CreateOutputOptions {
 	/** Container: `mp4` or `mov`. Default: by the ending of the path. */
 	container?: "mp4" | "mov";
 	/** In fragments, so that a crash leaves a playable file (default), or plain with the index in front. */
 	fragmented?: boolean;
-	/** Aborts the output, as {@link Output.abort} does. */
+	/** Aborts the output, as {@link Output.abort} does: writes and a `close()` that wait reject with the signal's reason. */
 	signal?: AbortSignal;
 }
 /** A track of pictures to be encoded. What is left out comes from the first frame, or from `runtime.encoderDefaults`. */
@@ -712,27 +739,10 @@ export interface CopyOptions {
 	/** Ends where the last of the tracks that are written ends, when that comes first. Default: false. */
 	shortest?: boolean;
 }
-/** Options of a write. */
-export interface WriteOptions {
-	/** Ends the wait for room; the item is then not written. */
+/** Options of {@link Output.close}. */
+export interface CloseOptions {
+	/** Gives up, as {@link Output.abort} does; `close()` rejects with the signal's reason. */
 	signal?: AbortSignal;
-}
-/** A track of pictures that are encoded. */
-export declare class OutputVideoTrack {
-	#private;
-	/**
-	 * Gives a frame to the encoder; resolves when there is room for it: back-pressure. The output takes its own hold at once, the caller
-	 * closes his frame all the same. Rejects with what ended the output.
-	 */
-	write(frame: VideoFrame, options?: WriteOptions & {
-		keyFrame?: boolean;
-	}): Promise<void>;
-}
-/** A track of compressed chunks that are written as they are. */
-export declare class OutputChunkTrack<T extends EncodedVideoChunk | EncodedAudioChunk = EncodedAudioChunk> {
-	#private;
-	/** Writes one chunk, in the order of decoding; resolves when there is room. Rejects with what ended the output. */
-	write(chunk: T, options?: WriteOptions): Promise<void>;
 }
 /** A media file that is being written. `close()` completes it; leaving it any other way keeps what is playable. */
 export declare class Output implements AsyncDisposable {
@@ -745,9 +755,16 @@ export declare class Output implements AsyncDisposable {
 	addVideoChunks(config: VideoTrackDecoderConfig): OutputChunkTrack<EncodedVideoChunk>;
 	/** Copies a track of an input as it is, by a thread of its own, at the pace of the other tracks. `close()` waits for its end. */
 	copy(track: Track, options?: CopyOptions): void;
-	/** Completes the file. Rejects with what went wrong; what was written before stays playable. */
-	close(): Promise<OutputReport>;
-	/** Gives up. What is playable is kept (`playable: true`), else the file is removed. After `close()` it gives that one's result. */
+	/**
+	 * Completes the file. Rejects with what went wrong; what was written before stays playable. Cancelled by `signal` or by `abort()`, it
+	 * rejects with the reason, and what is playable is kept.
+	 */
+	close(options?: CloseOptions): Promise<OutputReport>;
+	/**
+	 * Gives up. What is playable is kept (`playable: true`); else nothing is left of it, and a file that was there before is as it was.
+	 * A `close()` that waits rejects with an `AbortError`, and so does a later one. After a `close()` that has settled it gives that one's
+	 * result.
+	 */
 	abort(): Promise<OutputReport>;
 	/** Numbers so far; after the end, the last ones. */
 	stats(): OutputStats;
@@ -757,6 +774,10 @@ export declare class Output implements AsyncDisposable {
 /**
  * Begins a media file: MP4 or MOV, in fragments unless told otherwise, so that a crash or a full disk leaves what was written before
  * playable.
+ *
+ * At a path, a file that is there already is replaced, in one step, when the first fragment of the new one is whole (with
+ * `fragmented: false`, when it is complete); until then it is untouched, and an input that has it open goes on reading it. What is no
+ * plain file (`/dev/stdout`, a pipe) is written directly.
  *
  * Rejects with `BeamlineError`: `invalid-argument` (a container that nobody knows), `not-allowed`, `no-such-file`, `disk-full`.
  */

@@ -51,18 +51,16 @@ export type {
 export { type AllowSharedBufferSource, VideoFrame, type VideoFrameToken } from './media/video-frame.js'
 export type { ZeroCopyMode } from './native/zero-copy.js'
 export {
+  type CloseOptions,
   type CopyOptions,
   createOutput,
   type CreateOutputOptions,
   Output,
-  OutputChunkTrack,
   type OutputReport,
   type OutputStats,
-  type OutputTarget,
   type OutputVideoConfig,
-  OutputVideoTrack,
-  type WriteOptions,
-  type WriteTarget,
 } from './output.js'
+export type { OutputTarget, WriteTarget } from './output-target.js'
+export { OutputChunkTrack, OutputVideoTrack, type WriteOptions } from './output-tracks.js'
 export type { FrameRate } from './rate.js'
 export { type EncoderDefaults, memory, type MemoryStats, type Runtime, runtime } from './runtime.js'

@@ -1,26 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { argumentError, BeamlineError } from './errors.js'
 import { type AudioTrackDecoderConfig, Input, type Track, type VideoTrackDecoderConfig } from './input.js'
-import { type EncodedAudioChunk, type EncodedVideoChunk, packetOf } from './media/chunks.js'
-import { VideoFrame } from './media/video-frame.js'
-import { engine, type SinkHandler, unwrap } from './native/engine.js'
+import { EncodedAudioChunk, EncodedVideoChunk } from './media/chunks.js'
+import { engine, unwrap } from './native/engine.js'
 import { checkFlag, checkOneOf, checkOptions, checkSignal, checkTimes, checkWhole } from './options.js'
+import { type OutputTarget, type Sink, sinkOf } from './output-target.js'
+import { Lane, OutputChunkTrack, OutputVideoTrack } from './output-tracks.js'
 import { type FrameRate, rateOf } from './rate.js'
-
-/** Where JavaScript takes bytes itself; with `seek`, plain files can be written too. */
-export interface WriteTarget {
-  /** Takes bytes at the present position; its promise is back-pressure. */
-  write(bytes: Uint8Array): Promise<void> | void
-  /** Goes to an offset from the start. */
-  seek?(offset: number): Promise<void> | void
-  /** Called when the file is complete. */
-  close?(): Promise<void> | void
-  /** What to call it in messages; its ending chooses the container. */
-  name?: string
-}
-
-/** Where an output's bytes go: a path, a `file:` URL, a `WritableStream` of bytes, or an object that takes them. */
-export type OutputTarget = string | URL | WritableStream<Uint8Array> | WriteTarget
 
 /** How a file is written. */
 export interface CreateOutputOptions {
@@ -28,7 +14,7 @@ export interface CreateOutputOptions {
   container?: 'mp4' | 'mov'
   /** In fragments, so that a crash leaves a playable file (default), or plain with the index in front. */
   fragmented?: boolean
-  /** Aborts the output, as {@link Output.abort} does. */
+  /** Aborts the output, as {@link Output.abort} does: writes and a `close()` that wait reject with the signal's reason. */
   signal?: AbortSignal
 }
 
@@ -106,142 +92,10 @@ export interface CopyOptions {
   shortest?: boolean
 }
 
-/** Options of a write. */
-export interface WriteOptions {
-  /** Ends the wait for room; the item is then not written. */
+/** Options of {@link Output.close}. */
+export interface CloseOptions {
+  /** Gives up, as {@link Output.abort} does; `close()` rejects with the signal's reason. */
   signal?: AbortSignal
-}
-
-interface Waiting {
-  attempt(): boolean
-  resolve(): void
-  reject(error: unknown): void
-  drop(): void
-}
-
-/** Writes of one track, in their order, with back-pressure as promises. */
-class Lane {
-  readonly writer: number
-  readonly #waiting: Waiting[] = []
-  readonly #idle: Array<() => void> = []
-
-  constructor(writer: number) {
-    this.writer = writer
-  }
-
-  /** `attempt` says whether the item was taken; `keep` makes the item last until it is, and says how to let it go. */
-  write(attempt: () => boolean, keep: () => () => void, signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    try {
-      if (this.#waiting.length === 0 && attempt()) return Promise.resolve()
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    return new Promise<void>((resolve, reject) => {
-      const drop = keep()
-      const item: Waiting = { attempt, resolve, reject, drop }
-      const abort = () => {
-        const at = this.#waiting.indexOf(item)
-        if (at < 0) return
-        this.#waiting.splice(at, 1)
-        drop()
-        reject(signal?.reason)
-        if (this.#waiting.length > 0) return
-        engine().release()
-        for (const done of this.#idle.splice(0)) done()
-      }
-      item.resolve = () => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      }
-      item.reject = (error) => {
-        signal?.removeEventListener('abort', abort)
-        reject(error)
-      }
-      signal?.addEventListener('abort', abort, { once: true })
-      if (this.#waiting.push(item) === 1) {
-        engine().hold()
-        engine().onRoom(this.writer, () => this.#room())
-      }
-    })
-  }
-
-  /** Settles when nothing waits for room any more. */
-  idle(): Promise<void> {
-    if (this.#waiting.length === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#idle.push(resolve))
-  }
-
-  #room(): void {
-    // Those who waited have cancelled meanwhile.
-    if (this.#waiting.length === 0) return
-    while (this.#waiting.length > 0) {
-      const item = this.#waiting[0] as Waiting
-      try {
-        if (!item.attempt()) {
-          engine().onRoom(this.writer, () => this.#room())
-          return
-        }
-        item.resolve()
-      } catch (error) {
-        item.reject(error)
-      }
-      item.drop()
-      this.#waiting.shift()
-    }
-    engine().release()
-    for (const resolve of this.#idle.splice(0)) resolve()
-  }
-}
-
-/** A track of pictures that are encoded. */
-export class OutputVideoTrack {
-  readonly #lane: Lane
-
-  /** @internal */
-  constructor(lane: Lane) {
-    this.#lane = lane
-  }
-
-  /**
-   * Gives a frame to the encoder; resolves when there is room for it: back-pressure. The output takes its own hold at once, the caller
-   * closes his frame all the same. Rejects with what ended the output.
-   */
-  write(frame: VideoFrame, options: WriteOptions & { keyFrame?: boolean } = {}): Promise<void> {
-    let id = VideoFrame.numberOf(frame)
-    if (id === 0) return Promise.reject(new DOMException('the VideoFrame is closed', 'InvalidStateError'))
-    const { native } = engine()
-    const key = options.keyFrame === true
-    return this.#lane.write(
-      () => unwrap(native.writeFrame(this.#lane.writer, id, key)) === 1,
-      () => {
-        id = (unwrap(native.derive(id, '{}')) as number[])[0] as number
-        return () => engine().frames.closeFrame(id)
-      },
-      options.signal,
-    )
-  }
-}
-
-/** A track of compressed chunks that are written as they are. */
-export class OutputChunkTrack<T extends EncodedVideoChunk | EncodedAudioChunk = EncodedAudioChunk> {
-  readonly #lane: Lane
-
-  /** @internal */
-  constructor(lane: Lane) {
-    this.#lane = lane
-  }
-
-  /** Writes one chunk, in the order of decoding; resolves when there is room. Rejects with what ended the output. */
-  write(chunk: T, options: WriteOptions = {}): Promise<void> {
-    const { native } = engine()
-    const { data, timestamp, decodeTime, duration, key } = packetOf(chunk)
-    return this.#lane.write(
-      () => unwrap(native.writePacket(this.#lane.writer, data, timestamp, decodeTime, duration, key)) === 1,
-      () => () => undefined,
-      options.signal,
-    )
-  }
 }
 
 /** A media file that is being written. `close()` completes it; leaving it any other way keeps what is playable. */
@@ -250,8 +104,13 @@ export class Output implements AsyncDisposable {
   readonly #release: () => void
   readonly #lanes: Lane[] = []
   readonly #signal: AbortSignal | undefined
-  readonly #onAbort = () => void this.abort().catch(() => undefined)
-  #ending: Promise<OutputReport> | undefined
+  readonly #onAbort = () => void this.#breakOff(this.#signal?.reason).catch(() => undefined)
+  #closing: Promise<OutputReport> | undefined
+  #cancelClose: ((reason: unknown) => void) | undefined
+  /** Why it was given up, once it was. */
+  #broken: { reason: unknown } | undefined
+  #breaking: Promise<OutputReport> | undefined
+  /** The last numbers, once it has ended. */
   #last: OutputStats | undefined
 
   /** @internal */
@@ -291,7 +150,7 @@ export class Output implements AsyncDisposable {
     checkWhole('sampleRate', sampleRate ?? Number.NaN, 1, 2 ** 32 - 1)
     checkWhole('numberOfChannels', numberOfChannels ?? Number.NaN, 1, 255)
     const json = JSON.stringify({ codec, sampleRate, channels: numberOfChannels, ...description(config) })
-    return new OutputChunkTrack<EncodedAudioChunk>(this.#addPackets(json))
+    return new OutputChunkTrack(this.#addPackets(json), EncodedAudioChunk)
   }
 
   /** A track of pictures that come as chunks. `config` is what `input.video.decoderConfig` gives. */
@@ -301,7 +160,7 @@ export class Output implements AsyncDisposable {
     checkWhole('codedWidth', width ?? Number.NaN, 1, 2 ** 32 - 1)
     checkWhole('codedHeight', height ?? Number.NaN, 1, 2 ** 32 - 1)
     const json = JSON.stringify({ codec, width, height, ...description(config) })
-    return new OutputChunkTrack<EncodedVideoChunk>(this.#addPackets(json))
+    return new OutputChunkTrack(this.#addPackets(json), EncodedVideoChunk)
   }
 
   #addPackets(json: string): Lane {
@@ -324,35 +183,75 @@ export class Output implements AsyncDisposable {
     unwrap(engine().native.copyTrack(this.#id, Input.numberOf(track.input), track.index, json))
   }
 
-  /** Completes the file. Rejects with what went wrong; what was written before stays playable. */
-  close(): Promise<OutputReport> {
-    return (this.#ending ??= this.#close())
+  /**
+   * Completes the file. Rejects with what went wrong; what was written before stays playable. Cancelled by `signal` or by `abort()`, it
+   * rejects with the reason, and what is playable is kept.
+   */
+  async close(options: CloseOptions = {}): Promise<OutputReport> {
+    checkOptions(options)
+    const { signal } = options
+    checkSignal(signal)
+    const onAbort = () => void this.#breakOff(signal?.reason).catch(() => undefined)
+    if (signal?.aborted) {
+      onAbort()
+      throw signal.reason
+    }
+    if (this.#broken) throw this.#broken.reason
+    this.#closing ??= this.#complete()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await this.#closing
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
   }
 
-  async #close(): Promise<OutputReport> {
-    // Writes that still wait for room come before the end.
-    await Promise.all(this.#lanes.map((lane) => lane.idle()))
-    return this.#end((request) => engine().native.closeOutput(request, this.#id))
+  #complete(): Promise<OutputReport> {
+    return new Promise((resolve, reject) => {
+      this.#cancelClose = reject
+      const run = async () => {
+        // Writes that still wait for room come before the end.
+        await Promise.all(this.#lanes.map((lane) => lane.end()))
+        // Broken off meanwhile: this promise is rejected already.
+        if (!this.#broken) resolve(await this.#end((request) => engine().native.closeOutput(request, this.#id)))
+      }
+      run().catch(reject)
+    })
   }
 
-  /** Gives up. What is playable is kept (`playable: true`), else the file is removed. After `close()` it gives that one's result. */
-  abort(): Promise<OutputReport> {
-    return (this.#ending ??= this.#end((request) => engine().native.abortOutput(request, this.#id)))
+  /**
+   * Gives up. What is playable is kept (`playable: true`); else nothing is left of it, and a file that was there before is as it was.
+   * A `close()` that waits rejects with an `AbortError`, and so does a later one. After a `close()` that has settled it gives that one's
+   * result.
+   */
+  async abort(): Promise<OutputReport> {
+    return this.#breakOff(new DOMException('the output was aborted', 'AbortError'))
+  }
+
+  #breakOff(reason: unknown): Promise<OutputReport> {
+    if (this.#breaking) return this.#breaking
+    if (this.#closing && this.#last) return this.#closing
+    this.#broken = { reason }
+    this.#cancelClose?.(reason)
+    for (const lane of this.#lanes) lane.cut(reason)
+    return (this.#breaking = this.#end((request) => engine().native.abortOutput(request, this.#id)))
   }
 
   async #end(start: (request: number) => unknown): Promise<OutputReport> {
-    const { native } = engine()
     try {
       const { durationUs, ...report } = await engine().request<NativeReport>(start)
       return { ...report, duration: durationUs }
     } finally {
-      this.#signal?.removeEventListener('abort', this.#onAbort)
-      this.#last = this.stats()
-      native.forgetOutput(
-        this.#id,
-        this.#lanes.map((lane) => lane.writer),
-      )
-      this.#release()
+      // Once, although a close() that was broken off ends twice.
+      if (!this.#last) {
+        this.#signal?.removeEventListener('abort', this.#onAbort)
+        this.#last = this.stats()
+        engine().native.forgetOutput(
+          this.#id,
+          this.#lanes.map((lane) => lane.writer),
+        )
+        this.#release()
+      }
     }
   }
 
@@ -363,9 +262,8 @@ export class Output implements AsyncDisposable {
 
   /** For `await using`: leaving the block without `close()` keeps what is playable. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ending) await this.#ending.catch(() => undefined)
     // What went wrong was said by the write or close() that it hit.
-    else await this.abort().catch(() => undefined)
+    await (this.#breaking ?? this.#closing ?? this.abort()).catch(() => undefined)
   }
 }
 
@@ -379,6 +277,10 @@ function description(config: { description?: Uint8Array }): { description?: numb
  * Begins a media file: MP4 or MOV, in fragments unless told otherwise, so that a crash or a full disk leaves what was written before
  * playable.
  *
+ * At a path, a file that is there already is replaced, in one step, when the first fragment of the new one is whole (with
+ * `fragmented: false`, when it is complete); until then it is untouched, and an input that has it open goes on reading it. What is no
+ * plain file (`/dev/stdout`, a pipe) is written directly.
+ *
  * Rejects with `BeamlineError`: `invalid-argument` (a container that nobody knows), `not-allowed`, `no-such-file`, `disk-full`.
  */
 export async function createOutput(target: OutputTarget, options: CreateOutputOptions = {}): Promise<Output> {
@@ -389,13 +291,25 @@ export async function createOutput(target: OutputTarget, options: CreateOutputOp
   checkOneOf('container', container, ['mp4', 'mov'])
   signal?.throwIfAborted()
   const { native } = engine()
-  const common = { container, fragmented }
   if (typeof target === 'string' || target instanceof URL) {
     const path = String(target).startsWith('file:') ? fileURLToPath(String(target)) : String(target)
-    const id = unwrap(native.createOutput(undefined, JSON.stringify({ ...common, path })))
+    const id = unwrap(native.createOutput(undefined, JSON.stringify({ container, fragmented, path })))
     return new Output(id, () => undefined, options.signal)
   }
-  const { handler, canSeek, name } = sinkOf(target)
+  const sink = sinkOf(target)
+  try {
+    return createServed(sink, options)
+  } catch (error) {
+    sink.release()
+    throw error
+  }
+}
+
+/** An output into what JavaScript serves. */
+function createServed(
+  { handler, canSeek, name }: Sink,
+  { container, fragmented, signal }: CreateOutputOptions,
+): Output {
   if (fragmented === false && !canSeek) {
     throw new BeamlineError('a plain file needs a target that can seek: expected { write, seek } or a path', {
       code: 'NotSupported',
@@ -406,44 +320,10 @@ export async function createOutput(target: OutputTarget, options: CreateOutputOp
   const sink = engine().addSink(handler)
   const release = () => engine().removeSink(sink)
   try {
-    const spec = { ...common, container: container ?? (name ? undefined : 'mp4'), sink, canSeek, name }
-    return new Output(unwrap(native.createOutput(undefined, JSON.stringify(spec))), release, options.signal)
+    const spec = { container: container ?? (name ? undefined : 'mp4'), fragmented, sink, canSeek, name }
+    return new Output(unwrap(engine().native.createOutput(undefined, JSON.stringify(spec))), release, signal)
   } catch (error) {
     release()
     throw error
-  }
-}
-
-function sinkOf(target: WritableStream<Uint8Array> | WriteTarget): {
-  handler: SinkHandler
-  canSeek: boolean
-  name?: string
-} {
-  if (target instanceof WritableStream) {
-    const writer = target.getWriter()
-    return {
-      canSeek: false,
-      handler: {
-        async write(bytes) {
-          await writer.ready
-          await writer.write(bytes)
-        },
-        seek: () => Promise.reject(new Error('a WritableStream cannot seek')),
-        finish: () => writer.close(),
-        discard: () => writer.abort(),
-      },
-    }
-  }
-  if (typeof target?.write !== 'function')
-    throw argumentError('target', 'a path, a URL, a WritableStream or { write }', target)
-  return {
-    canSeek: typeof target.seek === 'function',
-    ...(target.name ? { name: target.name } : {}),
-    handler: {
-      write: async (bytes) => target.write(bytes),
-      seek: async (to) => target.seek?.(to),
-      finish: async () => target.close?.(),
-      discard: () => Promise.reject(new Error('what was written cannot be taken back')),
-    },
   }
 }

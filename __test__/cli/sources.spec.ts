@@ -1,7 +1,7 @@
 // What `beamline record` makes of files that are pictures, of rates and sizes that they do not have, and of sources that fail.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -99,6 +99,19 @@ test('record: what is wrong with a source is told as it is, with exit code 3', a
     assert.match(ended.stderr, words)
     assert.equal(existsSync(join(folder, 'never.mp4')), false)
   }
+})
+
+test('record: of a file that ends too early what can be decoded is kept, sound included; exit code 3', async () => {
+  const cut = join(folder, 'cut.mp4')
+  writeFileSync(cut, readFileSync(files.indexInFront()).subarray(0, -60_000))
+  const ended = await beamline('record', cut, '--fast', '--no-poster', '--json', '-o', 'kept.mp4')
+  assert.equal(ended.code, 3, ended.stderr)
+  assert.match(ended.stderr, /ends too early[\s\S]*what came before is in the file/)
+  const { file, frames } = JSON.parse(ended.stdout) as Said
+  const [video, audio] = streamsOf(file)
+  assert.ok(frames > 10 && frames < 50, `${frames} frames`)
+  assert.equal(Number(video?.nb_read_frames), frames)
+  assert.ok(Number(audio?.nb_read_frames) > 10, `${audio?.nb_read_frames} blocks of sound`)
 })
 
 test('devices: a kind that does not exist is a wrong command line', async () => {

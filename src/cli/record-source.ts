@@ -91,7 +91,10 @@ async function openNamed(name: string, wanted: Wanted): Promise<RecordSource> {
     if (!isPictures(name)) return captured(await openCapture(name, captureOptions(wanted)), what, wanted)
   } catch (error) {
     if (!isInput(name, error)) throw error
-    return filed(await openInput(name, { signal: wanted.signal }), `the file ${what}`, wanted)
+    const input = await openInput(name, { signal: wanted.signal })
+    if (input.incomplete === null) return filed(input, `the file ${what}`, wanted)
+    // The pictures say in the end what is missing; the sound then ends quietly, for the output to be completed with what came.
+    return filed(input, `the file ${what}`, wanted, await openInput(name, { signal: wanted.signal, recover: true }))
   }
   return pictured(name, what, wanted)
 }
@@ -172,10 +175,12 @@ async function* until(frames: AsyncIterable<VideoFrame>, durationUs: number): As
   }
 }
 
-function filed(input: Input, what: string, wanted: Wanted): RecordSource {
-  const { video, audio } = input
+function filed(input: Input, what: string, wanted: Wanted, heardFrom = input): RecordSource {
+  const { video } = input
+  const { audio } = heardFrom
+  const close = async () => void (await Promise.all([input.close(), heardFrom.close()]))
   if (!video) {
-    void input.close()
+    void close()
     throw new BeamlineError(`expected a file with pictures but ${what} has none`, { code: 'Data', reason: 'no-video' })
   }
   const { durationUs, policy, fast, signal, width, height, frameRate } = wanted
@@ -200,7 +205,7 @@ function filed(input: Input, what: string, wanted: Wanted): RecordSource {
       return `sound copied as it is (${audio.codec}, ${audio.sampleRate} Hz, ${audio.numberOfChannels} channels)`
     },
     dropped: () => stream.stats().dropped,
-    close: () => input.close(),
+    close,
   }
 }
 

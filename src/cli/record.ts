@@ -170,6 +170,7 @@ async function pump(settings: Settings, source: RecordSource, output: Output, si
   const copies = memory.stats().copies
   const begin = performance.now()
   const bar = new Bar()
+  let failure: SourceError | undefined
   const progress: Progress = { frames: 0, firstUs: 0, lastUs: 0, endUs: 0, width: 0, height: 0, poster: undefined }
   try {
     for await (const frame of source.frames()) {
@@ -183,7 +184,9 @@ async function pump(settings: Settings, source: RecordSource, output: Output, si
       if (signal.aborted) break
     }
   } catch (error) {
-    if (!signal.aborted) throw error
+    // What a source gave before it failed is kept.
+    if (error instanceof SourceError && progress.frames > 0) failure = error
+    else if (!signal.aborted) throw error
   } finally {
     bar.end()
   }
@@ -198,7 +201,10 @@ async function pump(settings: Settings, source: RecordSource, output: Output, si
   const done = summary(settings, source, output, report, progress, wallSeconds, copied, signal.aborted)
   done.poster = await poster(settings, progress)
   tell(settings, done)
-  return EXIT.ok
+  if (!failure || signal.aborted) return EXIT.ok
+  sayError(failure.cause)
+  say('  what came before is in the file')
+  return EXIT.source
 }
 
 function note(progress: Progress, frame: VideoFrame, settings: Settings): void {

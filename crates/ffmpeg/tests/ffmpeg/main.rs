@@ -7,3 +7,4 @@ mod encode;
 mod fixtures;
 mod mux;
 mod open;
+mod own_files;

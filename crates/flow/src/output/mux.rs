@@ -6,7 +6,7 @@ use crate::{
     channel::{Pop, Receiver},
 };
 use beamline_container::{MuxTrack, Muxer};
-use beamline_media::Packet;
+use beamline_media::{ErrorCode, Packet};
 use std::{collections::VecDeque, sync::Arc, thread, time::Duration};
 
 /// What comes out of a track's queue.
@@ -305,7 +305,7 @@ impl Mux {
                 let playable = self.muxer.abort().unwrap_or(false);
                 let fragments = self.muxer.fragments();
                 self.shared.aborted(playable);
-                if matches!(error, Error::Cancelled) && self.shared.was_asked_to_abort() {
+                if error.code() == ErrorCode::Aborted && self.shared.was_asked_to_abort() {
                     let bytes = self.muxer.bytes_written();
                     return Ok(Report {
                         bytes,
