@@ -727,7 +727,7 @@ export interface OutputReport {
 	duration: number;
 	/** Whether the file is complete, or was broken off. */
 	complete: boolean;
-	/** Whether what is there can be played; if not, a file was removed. */
+	/** Whether what is there can be played; if not, nothing of it is left. */
 	playable: boolean;
 }
 /** Which part of a track is copied. */

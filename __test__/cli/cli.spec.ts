@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { fixture } from '../helpers/media.js'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -196,6 +197,44 @@ test('record: neither the file nor its poster ever replaces the source', async (
     assert.match(stderr, /than the source/)
     assert.equal((await stat(source)).size, size)
   }
+})
+
+test('record: a picture that nobody asked for replaces no file; one that was asked for does', async () => {
+  const png = join(folder, 'holiday.png')
+  await writeFile(png, 'precious')
+  const run = async (...more: string[]) => {
+    const args = ['record', clip, '-o', 'holiday.mp4', '--duration', '0.5', '--fast', '--json', ...more]
+    const { code, stdout, stderr } = await beamline(args)
+    assert.equal(code, 0, stderr)
+    const { poster } = JSON.parse(stdout) as { poster: string }
+    assert.equal((await readFile(poster)).subarray(1, 4).toString(), 'PNG')
+    return { poster, stderr }
+  }
+  for (const n of [2, 3]) {
+    const { poster, stderr } = await run()
+    assert.equal(poster, join(folder, `holiday-${n}.png`))
+    assert.match(stderr, /holiday\.png was there already/)
+  }
+  assert.equal(await readFile(png, 'utf8'), 'precious')
+  assert.equal((await run('--poster', 'holiday.png')).poster, png)
+})
+
+test('record: of pictures of one and the same time the first is written, the others are counted as dropped', async () => {
+  // Matroska counts in ms: three pictures in each.
+  const made = ['-f', 'lavfi', '-i', 'testsrc=r=3000:s=64x64:d=0.1', '-c:v', 'libx264', '-preset', 'ultrafast']
+  const { code, stdout, stderr } = await beamline([
+    'record',
+    fixture('crowded.mkv', made),
+    '-o',
+    'crowded.mp4',
+    '--fast',
+    '--no-poster',
+    '--json',
+  ])
+  assert.equal(code, 0, stderr)
+  const { frames, dropped } = JSON.parse(stdout) as { frames: number; dropped: number }
+  assert.equal(frames + dropped, 300)
+  assert.ok(Math.abs(frames - 100) <= 1, `${frames} frames`)
 })
 
 test('help: every command has one with examples; it works where the addon does not load', async () => {

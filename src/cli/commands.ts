@@ -51,7 +51,11 @@ export const COMMANDS: readonly CommandRow[] = [
         help: 'block, drop-oldest, drop-newest or latest (default: latest when live, else block)',
       },
       { name: 'preset', value: 'NAME', help: "the encoder's preset, ultrafast to placebo" },
-      { name: 'poster', value: 'PNG', help: 'a picture from the middle (default: the file with .png)' },
+      {
+        name: 'poster',
+        value: 'PNG',
+        help: 'a picture from the middle (default: the file with .png, or a free name beside it)',
+      },
       { name: 'no-poster', help: 'no picture' },
       { name: 'fast', help: 'as fast as possible instead of at its own speed' },
       JSON_OPTION,

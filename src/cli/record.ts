@@ -1,15 +1,14 @@
 import { type Stats, statSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { BeamlineError } from '../errors.js'
 import type { QueuePolicy } from '../frame-stream.js'
-import { encodeImage } from '../image.js'
 import { VideoFrame } from '../media/video-frame.js'
 import { createOutput, type Output, type OutputReport, type OutputVideoConfig } from '../output.js'
 import { memory, runtime } from '../runtime.js'
 import { type Args, readBitrate, UsageError } from './args.js'
 import { EXIT } from './commands.js'
 import { Bar, say, sayError, size } from './people.js'
+import { type PosterPlace, writePoster } from './poster.js'
 import { openSource, type RecordSource, round, SourceError } from './record-source.js'
 
 const DEFAULT_FILE = 'beamline-recording.mp4'
@@ -40,7 +39,7 @@ export interface RecordReport {
 interface Settings {
   source: string | undefined
   file: string
-  poster: string | null
+  poster: PosterPlace | null
   durationUs: number
   width: number | undefined
   height: number | undefined
@@ -63,7 +62,7 @@ function settingsOf(args: Args): Settings {
   return {
     source: args.positionals[0],
     file: resolve(file),
-    poster: args.flag('no-poster') ? null : resolve(args.text('poster') ?? `${file.replace(/\.\w+$/, '')}.png`),
+    poster: args.flag('no-poster') ? null : posterOf(args, file),
     durationUs: Math.round(seconds * 1e6),
     width: args.number('width', '2 to 16384 pixels', side),
     height: args.number('height', '2 to 16384 pixels', side),
@@ -76,8 +75,17 @@ function settingsOf(args: Args): Settings {
   }
 }
 
+/** A picture that nobody asked for replaces nothing but that of an earlier recording without a name. */
+function posterOf(args: Args, file: string): PosterPlace {
+  const asked = args.text('poster')
+  const replaces = asked !== undefined || args.text('output') === undefined
+  return { path: resolve(asked ?? `${file.replace(/\.\w+$/, '')}.png`), replaces }
+}
+
 /** What went through. */
 interface Progress {
+  /** Frames whose time was not after that of the one before: no file holds them. */
+  refused: number
   frames: number
   firstUs: number
   lastUs: number
@@ -145,12 +153,14 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
 
 /** Recording a file into itself, or its poster over it, would lose it. */
 function wouldOverwrite({ source, file, poster }: Settings): string | undefined {
-  const [from, target, still] = [source, file, poster].map((path) =>
+  const picture = poster?.replaces ? poster.path : undefined
+  const [from, target, still] = [source, file, picture].map((path) =>
     path ? statSync(path, { throwIfNoEntry: false }) : undefined,
   )
   const same = (a: Stats | undefined, b: Stats | undefined) => a !== undefined && a.ino === b?.ino && a.dev === b.dev
   if (same(from, target)) return `expected another file to write than the source but received '${file}' for both`
-  if (same(from, still)) return `expected another file for the poster than the source but received '${poster}' for both`
+  if (same(from, still))
+    return `expected another file for the poster than the source but received '${picture}' for both`
   return undefined
 }
 
@@ -171,12 +181,24 @@ async function pump(settings: Settings, source: RecordSource, output: Output, si
   const begin = performance.now()
   const bar = new Bar()
   let failure: SourceError | undefined
-  const progress: Progress = { frames: 0, firstUs: 0, lastUs: 0, endUs: 0, width: 0, height: 0, poster: undefined }
+  const progress: Progress = {
+    refused: 0,
+    frames: 0,
+    firstUs: 0,
+    lastUs: 0,
+    endUs: 0,
+    width: 0,
+    height: 0,
+    poster: undefined,
+  }
   try {
     for await (const frame of source.frames()) {
       try {
-        note(progress, frame, settings)
         await track.write(frame)
+        note(progress, frame, settings)
+      } catch (error) {
+        if (!(error instanceof BeamlineError && error.reason === 'timestamp-order')) throw error
+        progress.refused++
       } finally {
         frame.close()
       }
@@ -243,7 +265,7 @@ function summary(
     seconds: report.duration / 1e6,
     fps: pictures > 0 ? Math.round((stats.frames / pictures) * 1000) / 1000 : 0,
     speed: Math.round((report.duration / 1e6 / wallSeconds) * 100) / 100,
-    dropped: source.dropped(),
+    dropped: source.dropped() + progress.refused,
     copiesPerFrame: Math.round((copies / stats.frames) * 1000) / 1000,
     zeroCopyMode: runtime.zeroCopyMode,
     codec: stats.codecs[0] ?? '',
@@ -269,10 +291,8 @@ async function poster(settings: Settings, progress: Progress): Promise<string | 
   const frame = progress.poster
   if (settings.poster === null || !frame) return null
   try {
-    await writeFile(settings.poster, await encodeImage(frame))
-    return settings.poster
+    return await writePoster(frame, settings.poster)
   } catch (error) {
-    await rm(settings.poster, { force: true })
     sayError(error)
     return null
   } finally {
@@ -288,6 +308,8 @@ function tell(settings: Settings, done: RecordReport): void {
   say(
     `  speed ${done.speed}×, ${done.dropped} dropped, ${done.copiesPerFrame} copies per frame, zero-copy mode '${done.zeroCopyMode}'`,
   )
-  if (done.poster) say(`  a picture to look at: ${done.poster}`)
+  const wanted = settings.poster?.path
+  const taken = done.poster && done.poster !== wanted ? ` (${wanted} was there already)` : ''
+  if (done.poster) say(`  a picture to look at: ${done.poster}${taken}`)
   process.stdout.write(settings.json ? `${JSON.stringify(done)}\n` : `${done.file}\n`)
 }
