@@ -8,6 +8,7 @@ mod bits;
 mod key;
 mod nal;
 mod sps;
+mod usability;
 
 pub use self::{
     asc::AudioConfig,
@@ -18,6 +19,7 @@ pub use self::{
         length_prefixed_to_annexb, nal_type,
     },
     sps::Sps,
+    usability::Usability,
 };
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! What an H.264 sequence parameter set says of the pictures (Rec. H.264 §7.3.2.1.1). The usability information is not read.
+//! What an H.264 sequence parameter set says of the pictures (Rec. H.264 §7.3.2.1.1).
 
 use super::{
     bits::{Bits, without_emulation},
     nal::nal_type,
+    usability::Usability,
 };
 use crate::Error;
 use beamline_media::{MAX_DIMENSION, Rect, Size};
@@ -33,6 +34,8 @@ pub struct Sps {
     pub coded: Size,
     /// The part to be shown (`frame_cropping`), inside `coded`.
     pub visible: Rect,
+    /// How they are meant to be shown; `None` when it does not say, or is cut there.
+    pub usability: Option<Usability>,
 }
 
 impl Sps {
@@ -47,7 +50,7 @@ impl Sps {
                 nal_type(nal)
             )));
         }
-        // The fields before the usability information take less than this even with all scaling lists spelled out.
+        // What is read takes less than this even with all scaling lists spelled out.
         let bytes: Vec<u8> = without_emulation(nal).skip(1).take(4096).collect();
         read(&mut Bits::new(&bytes)).ok_or_else(|| wrong("it ends too early, or a code is longer than 32 bits"))?
     }
@@ -89,6 +92,7 @@ fn read(bits: &mut Bits<'_>) -> Option<Result<Sps, Error>> {
     } else {
         [0; 4]
     };
+    let usability = bits.flag().filter(|there| *there).and_then(|_| Usability::read(bits));
     let fields = if frames_only { 1 } else { 2 };
     let coded = sides(width, height_units, fields);
     let visible = coded.and_then(|coded| cropped(coded, crop, chroma_format, fields));
@@ -107,6 +111,7 @@ fn read(bits: &mut Bits<'_>) -> Option<Result<Sps, Error>> {
         frames_only,
         coded,
         visible,
+        usability,
     }))
 }
 
