@@ -3,9 +3,10 @@
 //! FFmpeg may open the source and nothing else: no protocol is allowed, `io_open` refuses, only demuxers and probing decoders of the
 //! table are let in. Packets keep FFmpeg's memory; nothing is copied.
 //!
-//! Here is how packets come; `format.rs` opens, `seek.rs` seeks.
+//! Here is how packets come; `format.rs` opens, `headers.rs` spares the probing, `seek.rs` seeks.
 
 mod format;
+mod headers;
 mod seek;
 
 use crate::{error, raii, sys as ff, tracks};
