@@ -182,12 +182,12 @@ fn opened<S: ByteSource + 'static>(runtime: &Runtime, bad: S) -> Input {
 fn a_source_that_fails_is_an_error_of_that_source() {
     let runtime = runtime();
     let error = try_open(&runtime, FailingBytes::new(source(faststart()), 1000), false).unwrap_err();
-    assert_eq!(error.reason(), "io", "{error}");
+    assert_eq!(error.reason(), "read-failed", "{error}");
     let input = opened(&runtime, FailingBytes::new(source(faststart()), 700_000));
     let mut n = 0;
     let error = each(&frames(&input, &FramesOptions::default()), |_| n += 1).unwrap_err();
     assert!(n > 20 && n < CLIP_FRAMES, "{n}");
-    assert_eq!(error.reason(), "io", "{error}");
+    assert_eq!(error.reason(), "read-failed", "{error}");
     assert!(error.to_string().contains("it fails on purpose"), "{error}");
     no_slot_is_left(&runtime);
 }
