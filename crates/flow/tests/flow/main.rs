@@ -6,6 +6,7 @@
 mod support;
 
 mod damaged;
+mod full_disk;
 mod input;
 mod interleave;
 mod order;

@@ -1,68 +1,17 @@
-//! How files end: closed, broken off, dropped, on a full disk, with nothing in them.
+//! How files end: closed, broken off, dropped, with nothing in them.
 
 use crate::support::{LONG, Patient, close, each, frames, mp4, pattern, quick, runtime, try_open};
 use beamline_flow::{Error, FramesOptions, Output, OutputConfig, Report, Runtime, VideoTrackConfig};
-use beamline_io::{ByteSink, BytesSource, Cancel, FileSink, MemorySink};
+use beamline_io::{BytesSource, CallbackSink, Cancel, FileSink, MemorySink};
 use beamline_media::{ErrorCode, Frame};
 use std::{
-    io,
-    sync::{Arc, Mutex, mpsc},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-const ENOSPC: i32 = 28;
-
-/// A disk with so many bytes of room.
-#[derive(Debug)]
-struct SmallDisk {
-    bytes: Arc<Mutex<Vec<u8>>>,
-    room: usize,
-    discarded: Arc<Mutex<bool>>,
-}
-
-impl ByteSink for SmallDisk {
-    fn write(&mut self, bytes: &[u8], _: &Cancel) -> Result<(), beamline_io::Error> {
-        let mut all = self.bytes.lock().unwrap();
-        let fits = bytes.len().min(self.room - all.len());
-        all.extend_from_slice(&bytes[..fits]);
-        if fits == bytes.len() {
-            return Ok(());
-        }
-        Err(beamline_io::Error::Os {
-            action: "write",
-            name: self.name().into(),
-            source: io::Error::from_raw_os_error(ENOSPC),
-        })
-    }
-
-    fn can_seek(&self) -> bool {
-        false
-    }
-
-    fn seek(&mut self, _: u64) -> Result<(), beamline_io::Error> {
-        Err(beamline_io::Error::NotSeekable {
-            name: self.name().into(),
-        })
-    }
-
-    fn finish(&mut self, _: &Cancel) -> Result<(), beamline_io::Error> {
-        Ok(())
-    }
-
-    fn discard(&mut self) -> Result<bool, beamline_io::Error> {
-        self.bytes.lock().unwrap().clear();
-        *self.discarded.lock().unwrap() = true;
-        Ok(true)
-    }
-
-    fn name(&self) -> &str {
-        "small.mp4"
-    }
-}
-
 /// Pictures that follow one another for `seconds`, made of the same ten.
-fn film(runtime: &Runtime, seconds: i64) -> impl Iterator<Item = Frame> + use<> {
+pub(crate) fn film(runtime: &Runtime, seconds: i64) -> impl Iterator<Item = Frame> + use<> {
     let url = "pattern:ball?width=320&height=180&frameRate=25&live=false&frames=10";
     let ten = pattern(runtime, url);
     (0..seconds * 25).map(move |n| {
@@ -73,7 +22,7 @@ fn film(runtime: &Runtime, seconds: i64) -> impl Iterator<Item = Frame> + use<> 
 }
 
 /// One fragment each second.
-fn config() -> VideoTrackConfig {
+pub(crate) fn config() -> VideoTrackConfig {
     VideoTrackConfig {
         key_interval: Some(25),
         threads: 1,
@@ -90,7 +39,7 @@ fn abort(output: &Output) -> Result<Report, Error> {
 }
 
 /// Decodes what there is; gives how many pictures came.
-fn playable(runtime: &Runtime, bytes: &[u8]) -> i64 {
+pub(crate) fn playable(runtime: &Runtime, bytes: &[u8]) -> i64 {
     let source = BytesSource::new(bytes.to_vec(), "part.mp4");
     let input = try_open(runtime, source, true).expect("what is kept opens");
     let mut n = 0;
@@ -108,93 +57,6 @@ fn fragments(output: &Output, count: u64) {
     while output.stats().fragments < count {
         assert!(began.elapsed() < LONG, "{:?}", output.stats());
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[test]
-fn a_full_disk_is_told_and_leaves_what_fitted_playable() {
-    let runtime = runtime();
-    let whole = MemorySink::new();
-    let all = whole.shared();
-    let output = Output::create(&runtime, Box::new(whole), &mp4(true), Cancel::new()).unwrap();
-    let writer = Patient::new(output.add_video(config()).unwrap());
-    film(&runtime, 6).for_each(|frame| writer.frame(&frame).unwrap());
-    close(&output).unwrap();
-    let all = all.lock().unwrap().clone();
-
-    let mut before = 0;
-    for percent in [1, 10, 35, 60, 90, 99] {
-        let (bytes, discarded) = (Arc::default(), Arc::default());
-        let disk = SmallDisk {
-            bytes: Arc::clone(&bytes),
-            room: all.len() * percent / 100,
-            discarded: Arc::clone(&discarded),
-        };
-        let output = Output::create(&runtime, Box::new(disk), &mp4(true), Cancel::new()).unwrap();
-        let writer = Patient::new(output.add_video(config()).unwrap());
-        let at_write = film(&runtime, 6).find_map(|frame| writer.frame(&frame).err());
-        let at_close = close(&output).unwrap_err();
-        for error in at_write.iter().chain([&at_close]) {
-            assert_eq!(
-                (error.code(), error.reason()),
-                (ErrorCode::Quota, "disk-full"),
-                "{error}"
-            );
-            assert!(error.hint().is_some());
-        }
-        let bytes = bytes.lock().unwrap().clone();
-        assert_eq!(output.was_discarded(), *discarded.lock().unwrap());
-        let n = if bytes.is_empty() {
-            0
-        } else {
-            playable(&runtime, &bytes)
-        };
-        assert!(n >= before && n < 150, "{percent} %: {n} after {before}");
-        assert!(percent < 35 || n >= 25, "{percent} %: {n}");
-        assert_eq!(n == 0, output.was_discarded(), "{percent} %: {n}");
-        before = n;
-    }
-}
-
-#[test]
-fn the_systems_full_disk_says_the_same() {
-    let runtime = runtime();
-    let sink = FileSink::create("/dev/full").unwrap();
-    let output = Output::create(&runtime, Box::new(Undiscarded(sink)), &mp4(true), Cancel::new()).unwrap();
-    let writer = Patient::new(output.add_video(config()).unwrap());
-    let at_write = film(&runtime, 6).find_map(|frame| writer.frame(&frame).err());
-    let at_close = close(&output).unwrap_err();
-    assert!(at_write.is_none_or(|e| e.reason() == "disk-full"));
-    assert_eq!((at_close.code(), at_close.reason()), (ErrorCode::Quota, "disk-full"));
-}
-
-/// Keeps the device when the output throws its file away.
-#[derive(Debug)]
-struct Undiscarded(FileSink);
-
-impl ByteSink for Undiscarded {
-    fn write(&mut self, bytes: &[u8], cancel: &Cancel) -> Result<(), beamline_io::Error> {
-        self.0.write(bytes, cancel)
-    }
-
-    fn can_seek(&self) -> bool {
-        false
-    }
-
-    fn seek(&mut self, offset: u64) -> Result<(), beamline_io::Error> {
-        self.0.seek(offset)
-    }
-
-    fn finish(&mut self, cancel: &Cancel) -> Result<(), beamline_io::Error> {
-        self.0.finish(cancel)
-    }
-
-    fn discard(&mut self) -> Result<bool, beamline_io::Error> {
-        Ok(false)
-    }
-
-    fn name(&self) -> &str {
-        self.0.name()
     }
 }
 
@@ -345,4 +207,27 @@ fn the_old_file_lives_until_the_first_fragment_and_for_whoever_reads_it_after_th
         1,
         "nothing else is left"
     );
+}
+
+#[test]
+fn an_abort_ends_a_close_that_waits_for_a_sink_that_never_answers() {
+    let runtime = runtime();
+    let (asked, asks) = mpsc::channel();
+    let sink = CallbackSink::new("silent.mp4", false, move |_, reply| asked.send(reply).unwrap());
+    let output = Output::create(&runtime, Box::new(sink), &mp4(true), Cancel::new()).unwrap();
+    let writer = Patient::new(output.add_video(config()).unwrap());
+    film(&runtime, 1).for_each(|frame| writer.frame(&frame).unwrap());
+    let (tell, closed) = mpsc::channel();
+    output.close(move |report| tell.send(report).unwrap());
+    let unanswered = asks.recv_timeout(LONG).expect("it writes");
+    assert!(closed.recv_timeout(Duration::from_millis(100)).is_err());
+
+    let begun = Instant::now();
+    let report = abort(&output).expect("to be broken off as asked is no failure");
+    assert!(!report.complete && !report.playable);
+    assert_eq!(closed.recv_timeout(LONG).unwrap().unwrap(), report);
+    assert!(begun.elapsed() < Duration::from_secs(5), "nobody is waited for");
+    drop((unanswered, writer, output));
+    assert!(runtime.threads.wait(LONG));
+    assert_eq!(runtime.arena.stats().live, 0);
 }
