@@ -216,7 +216,8 @@ export declare class VideoFrame {
 	[Symbol.dispose](): void;
 	/**
 	 * A plain object to post to another worker_thread, which makes a frame over the same memory of it ({@link VideoFrame.fromToken}).
-	 * Good once, for 5 s or until this worker ends; what nobody redeems is released and counted. This frame stays open.
+	 * Good once, for 5 s or until this worker ends; what nobody redeems is released and counted. This frame stays open. (A frame itself
+	 * cannot be posted: `postMessage(frame)` and `structuredClone(frame)` throw a `DataCloneError`.)
 	 */
 	toToken(): VideoFrameToken;
 	/** The frame that a token stands for. Throws `BeamlineError` `token-void` when it is not good (any more). */

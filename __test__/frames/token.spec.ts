@@ -86,6 +86,22 @@ test('fromToken: what is no token is an invalid argument, a token that never was
   }
 })
 
+test('a frame itself is not cloned: structuredClone() and postMessage() throw, and say what to use', () => {
+  const frame = make()
+  const refused = { name: 'DataCloneError', message: /frame\.toToken\(\)/ }
+  assert.throws(() => structuredClone(frame), refused)
+  assert.throws(() => structuredClone({ deep: [frame] }), refused)
+  const { port1, port2 } = new MessageChannel()
+  assert.throws(() => port1.postMessage(frame), refused)
+  port1.close()
+  port2.close()
+  const copy = frame.clone()
+  frame.close()
+  assert.throws(() => structuredClone(frame), refused)
+  assert.throws(() => structuredClone(copy), refused)
+  copy.close()
+})
+
 test('a token is void, its slot free and counted, when the worker that made it has ended', async () => {
   await nothingIsHeld()
   const { expiredTokens, live } = memory.stats()
