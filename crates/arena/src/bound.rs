@@ -4,7 +4,7 @@
 //! index back to that thread, which takes it with [`BoundPool::take_returned`] and sleeps on [`BoundPool::fd`] in between.
 
 use crate::{
-    class::{HandBack, SizeClass},
+    class::{HandBack, Home, SizeClass},
     error::Error,
     lease::SlotMut,
     pool::{MAX_SLOT, Pool},
@@ -48,7 +48,7 @@ impl BoundPool {
             wake_me: AtomicU32::new(0),
             eventfd,
         };
-        let class = SizeClass::new(pool.inner().clone(), len.next_multiple_of(page_size()), Some(hand_back));
+        let class = SizeClass::new(pool.inner().clone(), len.next_multiple_of(page_size()), Home::Driver(hand_back));
         class.add_bank(slots, true)?;
         let all = if slots == 64 { u64::MAX } else { (1 << slots) - 1 };
         let bound = BoundPool {
@@ -61,7 +61,10 @@ impl BoundPool {
     }
 
     fn hand_back(&self) -> &HandBack {
-        self.class.0.hand_back.as_ref().expect("made with one")
+        match &self.class.0.home {
+            Home::Driver(hand_back) => hand_back,
+            _ => unreachable!("made with one"),
+        }
     }
 
     /// How many slots there are.

@@ -2,6 +2,7 @@
 
 use crate::{
     error::Error,
+    far::WayBack,
     lease::{Lease, SlotMut, SlotRef},
     ledger::{Ledger, MAX_SLOTS},
     pool::{ArenaInner, PoolInner, Wait},
@@ -50,7 +51,18 @@ pub(crate) struct ClassInner {
     high_water: AtomicU32,
     /// `allocations` as they were last told: a slot that is just being released may be missing from the sum.
     told: AtomicU64,
-    pub(crate) hand_back: Option<HandBack>,
+    pub(crate) home: Home,
+}
+
+/// Where slots go with their last release.
+#[derive(Debug)]
+pub(crate) enum Home {
+    /// Into the free map.
+    Here,
+    /// Back to a driver.
+    Driver(HandBack),
+    /// Back to the process that granted them.
+    Far { way_back: Arc<WayBack>, segment: u32 },
 }
 
 /// Slots of one size of one pool. Clones are the same class; it lives as long as anybody holds it or one of its slots, so a
@@ -59,7 +71,7 @@ pub(crate) struct ClassInner {
 pub struct SizeClass(pub(crate) Arc<ClassInner>);
 
 impl SizeClass {
-    pub(crate) fn new(pool: Arc<PoolInner>, slot_size: usize, hand_back: Option<HandBack>) -> Self {
+    pub(crate) fn new(pool: Arc<PoolInner>, slot_size: usize, home: Home) -> Self {
         let class = SizeClass(Arc::new(ClassInner {
             pool,
             slot_size,
@@ -70,7 +82,7 @@ impl SizeClass {
             waits: AtomicU64::new(0),
             high_water: AtomicU32::new(0),
             told: AtomicU64::new(0),
-            hand_back,
+            home,
         }));
         class.0.pool.arena.register(&class.0);
         class
@@ -226,12 +238,12 @@ impl ClassInner {
 
     /// Called with the last reference of a slot released: it is free again, or goes back to its driver.
     pub(crate) fn put_back(&self, bank: &Bank, slot: u32) {
-        match &self.hand_back {
-            None => {
+        match &self.home {
+            Home::Here => {
                 bank.ledger.free(slot);
                 self.gate.ring();
             }
-            Some(hand_back) => {
+            Home::Driver(hand_back) => {
                 // SeqCst on both: the driver's thread stores `wake_me`, then looks at `returned` once more before it sleeps.
                 hand_back.returned.fetch_or(1 << slot, Ordering::SeqCst);
                 if hand_back.wake_me.load(Ordering::SeqCst) != 0 {
@@ -239,6 +251,7 @@ impl ClassInner {
                     let _ = rustix::io::write(&hand_back.eventfd, &1u64.to_ne_bytes());
                 }
             }
+            Home::Far { way_back, segment } => way_back.give_back(*segment, slot),
         }
     }
 
@@ -251,14 +264,23 @@ impl ClassInner {
     }
 
     fn in_use(&self) -> u32 {
-        let at_home = self
-            .hand_back
-            .as_ref()
-            .map_or(0, |h| h.returned.load(Ordering::Relaxed).count_ones());
-        self.banks().map(|b| b.ledger.in_use()).sum::<u32>() - at_home
+        let taken = || self.banks().map(|b| b.ledger.in_use()).sum::<u32>();
+        match &self.home {
+            Home::Here => taken(),
+            Home::Driver(h) => taken() - h.returned.load(Ordering::Relaxed).count_ones(),
+            Home::Far { .. } => self.far_in_use(),
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
+        if let Home::Far { .. } = &self.home {
+            // Memory and its counters are the owner's; what we hold of it is ours to tell.
+            let live = u64::from(self.in_use());
+            return Stats {
+                live,
+                ..Stats::default()
+            };
+        }
         let uses: u64 = self.banks().map(|b| b.ledger.uses()).sum();
         let told = self.told.fetch_max(uses, Ordering::Relaxed);
         Stats {
@@ -269,6 +291,12 @@ impl ClassInner {
             bytes: self.banks().map(|b| b.segment.len() as u64).sum(),
             allocations: told.max(uses),
         }
+    }
+
+    /// The one bank of a class whose memory another process has made.
+    pub(crate) fn adopt_bank(&self, bank: Bank) {
+        let _ = self.banks[0].set(bank);
+        self.bank_count.store(1, Ordering::Release);
     }
 }
 

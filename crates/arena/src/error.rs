@@ -47,6 +47,12 @@ pub enum Error {
         /// The most that is possible.
         max: usize,
     },
+    /// What another process gave as shared memory is not what it must be.
+    #[error("another process gave as shared memory what cannot be used: {what}")]
+    Foreign {
+        /// What it gave.
+        what: String,
+    },
     /// The kernel refused a segment.
     #[error("cannot make a shared memory segment of {bytes} bytes: {source}")]
     Os {

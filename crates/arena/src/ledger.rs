@@ -31,6 +31,8 @@ const GENERATION_SHIFT: u32 = 32;
 pub struct Ledger {
     words: Box<[AtomicU64]>,
     free: AtomicU64,
+    /// Whether the slots are another process's: then these books count our own holds alone, and generations are the owner's.
+    far: bool,
 }
 
 /// What [`Ledger::take`] gives.
@@ -53,6 +55,33 @@ impl Ledger {
         Ledger {
             words: (0..slots).map(|_| AtomicU64::new(0)).collect(),
             free: AtomicU64::new(if all_taken { 0 } else { all }),
+            far: false,
+        }
+    }
+
+    /// Books over slots of another process, which grants them ([`Ledger::receive`]); nobody here ever writes them.
+    #[must_use]
+    pub fn far(slots: u32) -> Self {
+        Ledger {
+            far: true,
+            ..Ledger::new(slots, true)
+        }
+    }
+
+    /// One more reference, by a grant of the owner's. True when it is the only one: then the grant is given back with the last release.
+    /// Else the slot is held by an earlier grant already, and this one is to be given back at once.
+    ///
+    /// A release that falls to 0 at the same time is no trouble: each reference from 0 to 1 has a grant of its own.
+    pub fn receive(&self, index: u32, generation: u32) -> bool {
+        let word = &self.words[index as usize];
+        let mut now = word.load(Ordering::Relaxed);
+        loop {
+            let references = (now & REFERENCES) + 1;
+            let next = u64::from(generation) << GENERATION_SHIFT | references;
+            match word.compare_exchange_weak(now, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return references == 1,
+                Err(other) => now = other,
+            }
         }
     }
 
@@ -139,7 +168,8 @@ impl Ledger {
     pub fn try_exclusive(&self, index: u32) -> bool {
         let word = &self.words[index as usize];
         let now = word.load(Ordering::Relaxed);
-        now & (EXCLUSIVE | REFERENCES) == 1
+        !self.far
+            && now & (EXCLUSIVE | REFERENCES) == 1
             && word
                 .compare_exchange(now, now | EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
@@ -162,6 +192,10 @@ impl Ledger {
             let before = word.fetch_sub(1, Ordering::AcqRel);
             if before & REFERENCES != 1 {
                 return false;
+            }
+            if self.far {
+                // The owner counts the generations, and may have granted the slot anew by now.
+                return true;
             }
         }
         let generation = ((before >> GENERATION_SHIFT) as u32).wrapping_add(1);

@@ -18,6 +18,7 @@
     )
 )]
 
+pub mod grant;
 pub mod ledger;
 pub mod sync;
 pub mod wait;
@@ -29,7 +30,11 @@ mod class;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
+mod far;
+#[cfg(not(loom))]
 mod lease;
+#[cfg(not(loom))]
+mod page;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]
@@ -42,8 +47,10 @@ pub use crate::{
     bound::BoundPool,
     class::SizeClass,
     error::Error,
+    far::FarPool,
     lease::{Lease, SlotMut, SlotRef},
+    page::{PageContents, SharedPage},
     pool::{Arena, Pool, PoolConfig, Wait},
-    segment::{Segment, page_size},
+    segment::{Access, Segment, page_size},
     stats::Stats,
 };

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::{
-    class::{ClassInner, SizeClass},
+    class::{ClassInner, Home, SizeClass},
     error::Error,
     lease::{Lease, SlotRef},
     segment::page_size,
@@ -195,7 +195,7 @@ impl Pool {
         {
             return Ok(SizeClass(class));
         }
-        let class = SizeClass::new(Arc::clone(&self.0), slot_size, None);
+        let class = SizeClass::new(Arc::clone(&self.0), slot_size, Home::Here);
         classes.push(Arc::downgrade(&class.0));
         Ok(class)
     }

@@ -9,7 +9,7 @@ use rustix::mm::{MapFlags, MremapFlags, ProtFlags};
 use std::{
     ffi::c_void,
     fs::File,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     ptr::NonNull,
 };
 
@@ -19,13 +19,64 @@ pub fn page_size() -> usize {
     rustix::param::page_size()
 }
 
-/// A sealed memfd and the owner's one mapping of it.
+/// How memory is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Readable and writable, seen by all: the owner's own.
+    Shared,
+    /// To be read; a store kills the process.
+    Read,
+    /// Readable and writable, but a store makes a page of our own that nobody else sees, and that no longer follows the owner's.
+    Private,
+}
+
+pub(crate) fn map(file: BorrowedFd<'_>, len: usize, access: Access) -> std::io::Result<NonNull<u8>> {
+    let write = if access == Access::Read {
+        ProtFlags::empty()
+    } else {
+        ProtFlags::WRITE
+    };
+    let flags = if access == Access::Private {
+        // Pages that are written for themselves are the rare case: nothing is set aside for them.
+        MapFlags::PRIVATE | MapFlags::NORESERVE
+    } else {
+        MapFlags::SHARED
+    };
+    // SAFETY: a fresh mapping at an address that the kernel chooses; callers have seen to it that the file has `len` bytes for good.
+    let base = unsafe { rustix::mm::mmap(std::ptr::null_mut(), len, ProtFlags::READ | write, flags, file, 0)? };
+    NonNull::new(base.cast::<u8>()).ok_or_else(|| std::io::Error::other("mapped at address 0"))
+}
+
+/// Whether a fd that came from elsewhere has `len` bytes for good: it can not be cut short under a mapping.
+pub(crate) fn check_seals(fd: BorrowedFd<'_>, len: usize) -> Result<(), Error> {
+    let os = |e: rustix::io::Errno| Error::Os {
+        bytes: len,
+        source: e.into(),
+    };
+    let size = rustix::fs::fstat(fd).map_err(os)?.st_size;
+    if usize::try_from(size).is_ok_and(|size| size < len) {
+        return Err(Error::Foreign {
+            what: format!("{size} bytes where {len} are needed"),
+        });
+    }
+    // Only memfds have seals: for anything else this fails.
+    let seals = rustix::fs::fcntl_get_seals(fd).map_err(os)?;
+    if !seals.contains(rustix::fs::SealFlags::SHRINK) {
+        return Err(Error::Foreign {
+            what: "memory that could be cut short".into(),
+        });
+    }
+    Ok(())
+}
+
+/// A sealed memfd and the owner's one mapping of it; or another process's, mapped to be read.
 #[derive(Debug)]
 pub struct Segment {
     file: File,
     base: NonNull<u8>,
     len: usize,
     slot_size: usize,
+    access: Access,
 }
 
 // SAFETY: the mapping lives until drop, its address never changes, and this type only hands out addresses; who may read or
@@ -54,24 +105,13 @@ impl Segment {
         let seal = |seal| memfd.add_seal(seal).map_err(|e| os(std::io::Error::other(e)));
         seal(FileSeal::SealShrink)?;
         seal(FileSeal::SealGrow)?;
-        // SAFETY: a fresh mapping at an address that the kernel chooses; the file has `len` bytes and can no longer shrink.
-        let base = unsafe {
-            rustix::mm::mmap(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                memfd.as_file(),
-                0,
-            )
-        }
-        .map_err(|e| os(e.into()))?;
-        let base = NonNull::new(base.cast::<u8>()).ok_or_else(|| os(std::io::Error::other("mapped at address 0")))?;
+        let base = map(memfd.as_file().as_fd(), len, Access::Shared).map_err(os)?;
         let segment = Segment {
             file: memfd.into_file(),
             base,
             len,
             slot_size,
+            access: Access::Shared,
         };
         // Kernels before 5.1 do not know FUTURE_WRITE; without it a peer could write, so such a segment is refused.
         rustix::fs::fcntl_add_seals(
@@ -80,6 +120,41 @@ impl Segment {
         )
         .map_err(|e| os(e.into()))?;
         Ok(segment)
+    }
+
+    /// Another process's segment, as its fd came over a socket.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] when sizes or seals are not what they must be; [`Error::Os`].
+    pub fn attach(fd: OwnedFd, slot_size: usize, slots: u32, access: Access) -> Result<Self, Error> {
+        let whole = slot_size > 0 && slot_size.is_multiple_of(page_size());
+        let len = slot_size
+            .checked_mul(slots as usize)
+            .filter(|len| whole && *len > 0 && *len < isize::MAX as usize)
+            .ok_or_else(|| Error::Foreign {
+                what: format!("{slots} slots of {slot_size} bytes"),
+            })?;
+        check_seals(fd.as_fd(), len)?;
+        let base = map(fd.as_fd(), len, access).map_err(|source| Error::Os { bytes: len, source })?;
+        Ok(Segment {
+            file: fd.into(),
+            base,
+            len,
+            slot_size,
+            access,
+        })
+    }
+
+    /// How it is mapped here.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// How many slots it has.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        (self.len / self.slot_size) as u32
     }
 
     /// The fd, to be shown to another process. Whoever gets it can read every byte of the segment, free slots included.
@@ -128,7 +203,8 @@ impl Segment {
     }
 
     /// Maps slot `index` a second time, readable and writable, over the pages at `target` (`slot_size` bytes, page-aligned):
-    /// after FUTURE_WRITE only a duplicate of the owner's own mapping can be had (`mremap` with an old size of 0).
+    /// after FUTURE_WRITE only a duplicate of the owner's own mapping can be had (`mremap` with an old size of 0). Another process's slot
+    /// is mapped `MAP_PRIVATE`.
     ///
     /// Cost: two syscalls, about 7 µs; pages are faulted in at first touch.
     ///
@@ -139,6 +215,24 @@ impl Segment {
     /// `target .. target + slot_size` must be a range of pages that belongs to the caller, whose present mapping may be replaced
     /// and which nothing but the caller's own readers uses.
     pub unsafe fn map_slot_over(&self, index: u32, target: NonNull<u8>) -> std::io::Result<()> {
+        if self.access != Access::Shared {
+            let _ = self.slot(index);
+            let offset = self.slot_offset(index) as u64;
+            let target = target.as_ptr().cast::<c_void>();
+            // SAFETY: the file can not be cut short (`check_seals`), the slot lies in it (`slot` has looked), and the target is the
+            // caller's by this function's contract.
+            unsafe {
+                rustix::mm::mmap(
+                    target,
+                    self.slot_size,
+                    ProtFlags::READ | ProtFlags::WRITE,
+                    MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
+                    &self.file,
+                    offset,
+                )?;
+            }
+            return Ok(());
+        }
         // SAFETY: the source is a live shared mapping of ours (old size 0 duplicates it, leaving it as it is); the target is the
         // caller's by this function's contract.
         unsafe {

@@ -1,0 +1,134 @@
+//! The client's side of a link: segments of another process, whose slots it grants.
+//!
+//! A granted slot becomes a [`Lease`] like any other. With its last release the grant goes back: a counter and a bit in the link's
+//! [`ReturnPage`], and, only when the owner sleeps, a write to an eventfd.
+
+use crate::{
+    class::{Bank, ClassInner, Home, SizeClass},
+    error::Error,
+    grant::{ReturnPage, SEGMENTS, TellPage},
+    ledger::{Ledger, MAX_SLOTS},
+    lease::Lease,
+    page::SharedPage,
+    pool::Pool,
+    segment::{Access, Segment},
+};
+use std::{
+    os::fd::OwnedFd,
+    sync::{Arc, OnceLock},
+};
+
+/// What every slot of a link needs to find its way back.
+#[derive(Debug)]
+pub(crate) struct WayBack {
+    pub(crate) tell: SharedPage<TellPage>,
+    pub(crate) returns: SharedPage<ReturnPage>,
+    wake: OwnedFd,
+}
+
+impl WayBack {
+    pub(crate) fn give_back(&self, segment: u32, slot: u32) {
+        if self.returns.give_back(segment as usize, slot as usize, &self.tell) {
+            // The owner's eventfd: a full counter means that the wake is under way, a closed one that nobody is there.
+            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+/// The memory of another process's source, as far as it was told to us.
+#[derive(Debug)]
+pub struct FarPool {
+    pool: Pool,
+    access: Access,
+    way_back: Arc<WayBack>,
+    segments: [OnceLock<SizeClass>; SEGMENTS],
+}
+
+impl FarPool {
+    /// A link's memory. `wake` is the eventfd by which the owner is woken; `access` how its segments are mapped: [`Access::Read`], or
+    /// [`Access::Private`] where JavaScript gets to see them.
+    #[must_use]
+    pub fn new(
+        pool: &Pool,
+        access: Access,
+        tell: SharedPage<TellPage>,
+        returns: SharedPage<ReturnPage>,
+        wake: OwnedFd,
+    ) -> Self {
+        FarPool {
+            pool: pool.clone(),
+            access,
+            way_back: Arc::new(WayBack { tell, returns, wake }),
+            segments: [const { OnceLock::new() }; SEGMENTS],
+        }
+    }
+
+    /// What the owner tells.
+    #[must_use]
+    pub fn tell(&self) -> &TellPage {
+        &self.way_back.tell
+    }
+
+    /// What we say to the owner.
+    #[must_use]
+    pub fn returns(&self) -> &ReturnPage {
+        &self.way_back.returns
+    }
+
+    /// Whether segment `number` was attached.
+    #[must_use]
+    pub fn knows(&self, number: u32) -> bool {
+        self.segments.get(number as usize).is_some_and(|s| s.get().is_some())
+    }
+
+    /// Maps segment `number` of the link.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] when number, size or seals are not what they must be; [`Error::Os`].
+    pub fn attach(&self, number: u32, fd: OwnedFd, slot_size: usize, slots: u32) -> Result<(), Error> {
+        let place = self
+            .segments
+            .get(number as usize)
+            .filter(|_| (1..=MAX_SLOTS).contains(&slots))
+            .ok_or_else(|| Error::Foreign {
+                what: format!("segment {number} of {slots} slots"),
+            })?;
+        let segment = Segment::attach(fd, slot_size, slots, self.access)?;
+        let home = Home::Far {
+            way_back: Arc::clone(&self.way_back),
+            segment: number,
+        };
+        let class = SizeClass::new(self.pool.inner().clone(), slot_size, home);
+        class.0.adopt_bank(Bank {
+            segment,
+            ledger: Ledger::far(slots),
+            id: number,
+        });
+        place.set(class).map_err(|_| Error::Foreign {
+            what: format!("segment {number} a second time"),
+        })
+    }
+
+    /// A slot that was granted. `None` when there is no such slot.
+    #[must_use]
+    pub fn receive(&self, segment: u32, slot: u32, generation: u32) -> Option<Lease> {
+        let class = self.segments.get(segment as usize)?.get()?;
+        let bank = class.0.bank(0);
+        if slot >= bank.ledger.slots() {
+            return None;
+        }
+        if !bank.ledger.receive(slot, generation) {
+            self.way_back.give_back(segment, slot);
+        }
+        Some(Lease::new(Arc::clone(&class.0), 0, slot))
+    }
+}
+
+impl ClassInner {
+    /// Slots of another process that are held here.
+    pub(crate) fn far_in_use(&self) -> u32 {
+        self.banks()
+            .map(|b| (0..b.ledger.slots()).filter(|i| b.ledger.look(*i).0 != 0).count() as u32)
+            .sum()
+    }
+}

@@ -1,0 +1,305 @@
+//! Grants of slots to one other process: how they are told, how they come back, and what the owner keeps for itself.
+//!
+//! All truth is the owner's: [`Granted`] is private to it. Two pages are shared, each with one writer that counts:
+//!
+//! | page | the owner | the client |
+//! |---|---|---|
+//! | [`TellPage`] | writes: a ring of entries, "I sleep" | reads (its mapping is read-only) |
+//! | [`ReturnPage`] | clears dirty bits, else reads | writes: `returned`, `dirty`, "I sleep", how far it has read |
+//!
+//! What a client writes is used only as a clamped difference: it can give back no more than it was granted, and nobody else's. Nothing it
+//! writes is waited for.
+//!
+//! ```text
+//! owner:  granted += 1 ─ entry ─ written += 1 ─ fence ─ "client sleeps"? wake it
+//! client: returned[slot] += 1 ─ dirty bit ─ fence ─ "owner sleeps"? wake it
+//! ```
+//!
+//! SYNC POINT "told": the words of an entry happen before the client reads them: `written.store(Release)` in [`TellPage::tell`] pairs with
+//! the `Acquire` load in [`TellPage::read`]; so do the slot's bytes, written long before.
+//!
+//! SYNC POINT "returned": the client's last read of a slot happens before the slot's next use: `returned.fetch_add(Release)` in
+//! [`ReturnPage::give_back`] pairs with the `Acquire` load in [`Granted::drain`].
+//!
+//! SYNC POINT "asleep": who sleeps says so, fences and looks once more; who has something to say says it, fences and looks whether the
+//! other sleeps. Of the two looks at least one sees what the other side wrote.
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// The most segments that one client knows.
+#[cfg(not(loom))]
+pub const SEGMENTS: usize = 64;
+/// Slots per segment.
+#[cfg(not(loom))]
+pub const SLOTS: usize = crate::ledger::MAX_SLOTS as usize;
+/// Entries of a ring: more than a client may hold, so it is full only for one that lies.
+#[cfg(not(loom))]
+pub const RING: usize = 128;
+/// Words of an entry.
+#[cfg(not(loom))]
+pub const WORDS: usize = 24;
+
+// The models need few of each.
+#[cfg(loom)]
+pub const SEGMENTS: usize = 1;
+#[cfg(loom)]
+pub const SLOTS: usize = 2;
+#[cfg(loom)]
+pub const RING: usize = 4;
+#[cfg(loom)]
+pub const WORDS: usize = 1;
+
+/// What an entry of the ring carries; its meaning is that of the crates above.
+pub type Entry = [u64; WORDS];
+
+/// Alone on its cache line: what one side writes must not slow the other's line down.
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Line<T>(T);
+
+/// What the owner tells one client.
+#[derive(Debug)]
+#[repr(C)]
+pub struct TellPage {
+    /// Entries written so far (wraps). The client sleeps on it as a futex.
+    written: Line<AtomicU32>,
+    /// Not 0 while the owner sleeps.
+    owner_sleeps: Line<AtomicU32>,
+    ring: [Line<[AtomicU64; WORDS]>; RING],
+}
+
+/// What one client says to the owner.
+#[derive(Debug)]
+#[repr(C)]
+pub struct ReturnPage {
+    /// Not 0 while the client sleeps.
+    client_sleeps: Line<AtomicU32>,
+    /// Entries that it has read (wraps): a hint for statistics.
+    read: Line<AtomicU32>,
+    /// Bit i of word s: slot i of segment s was given back since the owner looked.
+    dirty: Line<[AtomicU64; SEGMENTS]>,
+    /// How often each slot was given back (wraps).
+    returned: [Line<[AtomicU32; SLOTS]>; SEGMENTS],
+}
+
+/// What [`TellPage::read`] finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing new.
+    Nothing,
+    /// The next entry.
+    Entry(Entry),
+    /// The owner has written over what was not read: this client gave back what it had not read.
+    Overrun,
+}
+
+impl Default for TellPage {
+    fn default() -> Self {
+        TellPage {
+            written: Line(AtomicU32::new(0)),
+            owner_sleeps: Line(AtomicU32::new(0)),
+            ring: std::array::from_fn(|_| Line(std::array::from_fn(|_| AtomicU64::new(0)))),
+        }
+    }
+}
+
+impl Default for ReturnPage {
+    fn default() -> Self {
+        ReturnPage {
+            client_sleeps: Line(AtomicU32::new(0)),
+            read: Line(AtomicU32::new(0)),
+            dirty: Line(std::array::from_fn(|_| AtomicU64::new(0))),
+            returned: std::array::from_fn(|_| Line(std::array::from_fn(|_| AtomicU32::new(0)))),
+        }
+    }
+}
+
+impl TellPage {
+    /// Owner: writes entry `number` (the count of those before it). The grants that it tells must stand in [`Granted`] already.
+    pub fn tell(&self, number: u32, entry: &Entry) {
+        // Behind it nothing of this entry may be seen before the count of the one before: a reader who meets a word of a newer entry
+        // than it expects then also meets the count that says so.
+        fence(Ordering::Release);
+        for (word, value) in self.ring[number as usize % RING].0.iter().zip(entry) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        // SYNC POINT "told" (release side)
+        self.written.0.store(number.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Client: entry `number`, when it was told.
+    #[must_use]
+    pub fn read(&self, number: u32) -> Told {
+        // SYNC POINT "told" (acquire side)
+        let ahead = self.written.0.load(Ordering::Acquire).wrapping_sub(number);
+        if ahead == 0 {
+            return Told::Nothing;
+        }
+        let mut entry = [0; WORDS];
+        for (value, word) in entry.iter_mut().zip(&self.ring[number as usize % RING].0) {
+            *value = word.load(Ordering::Relaxed);
+        }
+        fence(Ordering::Acquire);
+        // At a whole ring ahead the owner may be writing over this entry now.
+        if self.written.0.load(Ordering::Relaxed).wrapping_sub(number) as usize >= RING {
+            return Told::Overrun;
+        }
+        Told::Entry(entry)
+    }
+
+    /// How many entries were told (wraps).
+    #[must_use]
+    pub fn written(&self) -> u32 {
+        self.written.0.load(Ordering::Acquire)
+    }
+
+    /// The word on which a client sleeps: it changes with each entry.
+    #[must_use]
+    pub fn futex(&self) -> &AtomicU32 {
+        &self.written.0
+    }
+
+    /// Owner: says that it is about to sleep; it must drain once more before it does.
+    pub fn owner_sleeps(&self) {
+        self.owner_sleeps.0.store(1, Ordering::Relaxed);
+        // SYNC POINT "asleep"
+        fence(Ordering::SeqCst);
+    }
+
+    /// Owner: is awake.
+    pub fn owner_wakes(&self) {
+        self.owner_sleeps.0.store(0, Ordering::Relaxed);
+    }
+}
+
+impl ReturnPage {
+    /// Client: gives one grant of a slot back. True when the owner sleeps and is to be woken.
+    #[must_use]
+    pub fn give_back(&self, segment: usize, slot: usize, tell: &TellPage) -> bool {
+        // SYNC POINT "returned" (release side)
+        self.returned[segment].0[slot].fetch_add(1, Ordering::Release);
+        self.dirty.0[segment].fetch_or(1 << slot, Ordering::Release);
+        // SYNC POINT "asleep"
+        fence(Ordering::SeqCst);
+        tell.owner_sleeps.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Client: says that it is about to sleep; it must look at the ring once more before it does.
+    pub fn client_sleeps(&self) {
+        self.client_sleeps.0.store(1, Ordering::Relaxed);
+        // SYNC POINT "asleep"
+        fence(Ordering::SeqCst);
+    }
+
+    /// Client: is awake, and has read so many entries.
+    pub fn client_wakes(&self, read: u32) {
+        self.client_sleeps.0.store(0, Ordering::Relaxed);
+        self.read.0.store(read, Ordering::Relaxed);
+    }
+
+    /// Client: has read so many entries.
+    pub fn has_read(&self, read: u32) {
+        self.read.0.store(read, Ordering::Relaxed);
+    }
+
+    /// Owner, after [`TellPage::tell`]: whether the client says that it sleeps.
+    #[must_use]
+    pub fn must_wake_client(&self) -> bool {
+        // SYNC POINT "asleep"
+        fence(Ordering::SeqCst);
+        self.client_sleeps.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Owner: entries of `written` that the client says it has not read, at most a ring of them.
+    #[must_use]
+    pub fn behind(&self, written: u32) -> u32 {
+        written.wrapping_sub(self.read.0.load(Ordering::Relaxed)).min(RING as u32)
+    }
+}
+
+/// What one client holds: the owner's own books, behind the owner's own lock.
+#[derive(Debug)]
+pub struct Granted {
+    held: Box<[[u32; SLOTS]; SEGMENTS]>,
+    seen: Box<[[u32; SLOTS]; SEGMENTS]>,
+    outstanding: u32,
+}
+
+impl Default for Granted {
+    fn default() -> Self {
+        Granted {
+            held: Box::new([[0; SLOTS]; SEGMENTS]),
+            seen: Box::new([[0; SLOTS]; SEGMENTS]),
+            outstanding: 0,
+        }
+    }
+}
+
+impl Granted {
+    /// Notes one grant of a slot, for which the owner holds a reference. Before the client can learn of it.
+    pub fn grant(&mut self, segment: usize, slot: usize) {
+        self.held[segment][slot] += 1;
+        self.outstanding += 1;
+    }
+
+    /// Grants that have not come back.
+    #[must_use]
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding
+    }
+
+    /// How often a slot is granted now.
+    #[must_use]
+    pub fn held(&self, segment: usize, slot: usize) -> u32 {
+        self.held.get(segment).and_then(|s| s.get(slot)).copied().unwrap_or(0)
+    }
+
+    /// Hears what was given back in the first `segments` segments: `free(segment, slot, how often)`, never more than was granted.
+    pub fn drain(&mut self, page: &ReturnPage, segments: usize, mut free: impl FnMut(usize, usize, u32)) {
+        for segment in 0..segments.min(SEGMENTS) {
+            let dirty = &page.dirty.0[segment];
+            // Mostly nothing: a look costs less than an exchange.
+            if dirty.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut bits = dirty.swap(0, Ordering::Acquire);
+            while bits != 0 {
+                let slot = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                if slot < SLOTS {
+                    self.drain_slot(page, segment, slot, &mut free);
+                }
+            }
+        }
+    }
+
+    fn drain_slot(
+        &mut self,
+        page: &ReturnPage,
+        segment: usize,
+        slot: usize,
+        free: &mut impl FnMut(usize, usize, u32),
+    ) {
+        // SYNC POINT "returned" (acquire side)
+        let returned = page.returned[segment].0[slot].load(Ordering::Acquire);
+        let claimed = returned.wrapping_sub(self.seen[segment][slot]);
+        self.seen[segment][slot] = returned;
+        let held = &mut self.held[segment][slot];
+        let count = claimed.min(*held);
+        *held -= count;
+        self.outstanding -= count;
+        if count > 0 {
+            free(segment, slot, count);
+        }
+    }
+
+    /// The client is gone: everything that it held, without a look at anything shared.
+    pub fn sweep(&mut self, mut free: impl FnMut(usize, usize, u32)) {
+        for (segment, slots) in self.held.iter_mut().enumerate() {
+            for (slot, held) in slots.iter_mut().enumerate().filter(|(_, held)| **held > 0) {
+                free(segment, slot, std::mem::take(held));
+            }
+        }
+        self.outstanding = 0;
+    }
+}
