@@ -40,19 +40,35 @@ export function holdBy(buffer: ArrayBuffer, batch: BatchToken | undefined): void
 
 const fresh: Array<[token: BatchToken, ids: readonly number[]]> = []
 
+let soon = false
+
 function register(): void {
   for (const [token, ids] of fresh) {
     // Mostly the consumer has closed them within his turn: then there is nothing to catch.
     if (token.open > 0) collected.register(token, { ids, place: token.place })
   }
   fresh.length = 0
+  soon = false
 }
 
-/** A token for frames that came together. */
-export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
+/** A token for frames that came together; {@link catchLater} must follow. */
+export function newBatch(ids: readonly number[], place: string | undefined): BatchToken {
   const token = { place, open: ids.length }
-  // Registering costs a microsecond: after the consumer's turn, for all batches of this turn at once.
-  if (fresh.push([token, ids]) === 1) setImmediate(register)
+  fresh.push([token, ids])
+  return token
+}
+
+/** Spans the net under the batches of this turn, once for all of them and after the consumer's: it costs a microsecond each. */
+export function catchLater(): void {
+  if (soon || fresh.length === 0) return
+  soon = true
+  setImmediate(register)
+}
+
+/** Both at once. */
+export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
+  const token = newBatch(ids, place)
+  catchLater()
   return token
 }
 

@@ -68,6 +68,9 @@ impl NativeRuntime {
     /// Detaches an ArrayBuffer that `view` gave.
     #[napi]
     pub fn close_view(&self, env: Env, view: Unknown<'_>) -> bool {
-        buffer::detach(&env, view.raw())
+        let detached = buffer::detach(&env, view.raw());
+        // What the probe showed, if it was that: see `probe_external`.
+        self.probed.take();
+        detached
     }
 }

@@ -57,7 +57,7 @@ pub struct NativeRuntime {
     pub(crate) requests: RefCell<Table<Cancel>>,
     replies: RefCell<Table<PendingReply>>,
     /// What the probe of the way `external` shows.
-    probed: RefCell<Option<Lease>>,
+    pub(crate) probed: RefCell<Option<Lease>>,
     /// Frames that JavaScript makes from bytes.
     pub(crate) pool: Arc<FramePool>,
 }
@@ -238,7 +238,7 @@ impl NativeRuntime {
     pub fn probe_external(&self, env: Env) -> Option<RawValue> {
         let lease = self.probe_slot()?;
         let value = crate::sys::buffer::external(&env, &lease, 0, lease.len());
-        // TypeScript detaches it at once; should it not, the slot stays ours.
+        // Until it is detached (`close_view`), which TypeScript does at once.
         *self.probed.borrow_mut() = Some(lease);
         value
     }
