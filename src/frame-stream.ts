@@ -1,6 +1,6 @@
 import { argumentError, BeamlineError } from './errors.js'
 import { type HeldUp, heldUpError } from './held-up.js'
-import { batchOf, type BatchToken, callSite, placeInDevelopment } from './media/frame-registry.js'
+import { type BatchToken, callSite, catchLater, newBatch, placeInDevelopment } from './media/frame-registry.js'
 import { VideoFrame } from './media/video-frame.js'
 import { type Engine, engine, SCRATCH_FRAMES, toError } from './native/engine.js'
 
@@ -97,16 +97,34 @@ export class FrameStream implements AsyncIterable<VideoFrame> {
 
 const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
 
+/** A `next()` that waits. */
+class Waiting {
+  readonly promise: Promise<IteratorResult<VideoFrame>>
+  resolve!: (result: IteratorResult<VideoFrame>) => void
+  reject!: (error: unknown) => void
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
 /** One loop over one native stream. */
 class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   readonly #engine: Engine = engine()
   readonly #source: StreamSource
   readonly #place: string | undefined
   readonly #onAbort = () => this.#abort()
+  readonly #onAnswered = () => {
+    this.#engine.release()
+    catchLater()
+  }
   #id: number
   /** Frames that were fetched and not yet asked for, newest first. */
   #fetched: VideoFrame[] = []
-  #waiting: { resolve(r: IteratorResult<VideoFrame>): void; reject(e: unknown): void } | undefined
+  #waiting: Waiting | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   /** Of each wait for a source that has other loops too: put off again and again, since a new one for each frame would cost more. */
   #watch: ReturnType<typeof setTimeout> | undefined
@@ -121,6 +139,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     this.#id = source.open(place)
     source.loops.add(this)
     source.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#engine.onReady(this.#id, () => this.#wake())
   }
 
   [Symbol.asyncIterator](): this {
@@ -167,7 +186,11 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   }
 
   #answer(taken: number): Promise<IteratorResult<VideoFrame>> {
-    if (taken > 0) return Promise.resolve({ done: false, value: this.#adopt(taken) })
+    if (taken > 0) {
+      const value = this.#adopt(taken)
+      catchLater()
+      return Promise.resolve({ done: false, value })
+    }
     if (taken === EMPTY || taken === EXHAUSTED) return this.#wait(taken === EXHAUSTED)
     return this.#end(taken === FAILED)
   }
@@ -185,7 +208,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     const { scratch } = this.#engine
     const ids = [scratch[0] as number]
     for (let i = 1; i < taken; i++) ids.push(scratch[i * 4] as number)
-    const batch: BatchToken = batchOf(ids, placeInDevelopment() ?? this.#place)
+    const batch: BatchToken = newBatch(ids, placeInDevelopment() ?? this.#place)
     for (let i = taken - 1; i > 0; i--) this.#fetched.push(this.#frame(i, batch))
     return this.#frame(0, batch)
   }
@@ -203,43 +226,58 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
   }
 
   #wait(exhausted: boolean): Promise<IteratorResult<VideoFrame>> {
-    const wait = new Promise<IteratorResult<VideoFrame>>((resolve, reject) => {
-      this.#waiting = { resolve, reject }
-      this.#engine.hold()
-      this.#engine.onReady(this.#id, () => this.#wake())
-      const { timeoutMs, heldUp } = this.#source
-      if (exhausted) this.#timer = setTimeout(() => this.#timeout(), timeoutMs)
-      else if (heldUp) this.#watch = this.#watch?.refresh() ?? setTimeout(() => this.#look(), timeoutMs).unref()
-    })
-    return this.#tail ? wait : this.#lastInLine(wait)
+    const waiting = (this.#waiting = new Waiting())
+    this.#engine.hold()
+    const { timeoutMs, heldUp } = this.#source
+    if (exhausted) this.#timer = setTimeout(() => this.#timeout(), timeoutMs)
+    else if (heldUp) this.#watch = this.#watch?.refresh() ?? setTimeout(() => this.#look(), timeoutMs).unref()
+    // Who is answered takes himself out of the line (`#answered`): no reaction of ours stands before the consumer's.
+    this.#tail ??= waiting.promise
+    return waiting.promise
   }
 
-  #stopWaiting() {
+  /** Before a wait is settled. */
+  #answered(waiting: Waiting): Waiting {
+    if (this.#tail === waiting.promise) this.#tail = undefined
+    return waiting
+  }
+
+  #stopWaiting(): Waiting | undefined {
     const waiting = this.#waiting
     if (!waiting) return undefined
+    this.#noLongerWaits()
+    this.#engine.release()
+    return this.#answered(waiting)
+  }
+
+  #noLongerWaits(): void {
     this.#waiting = undefined
+    if (!this.#timer) return
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#engine.offReady(this.#id)
-    this.#engine.release()
-    return waiting
   }
 
   #wake(): void {
     const waiting = this.#waiting
     if (!waiting) return
-    this.#waiting = undefined
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#noLongerWaits()
     try {
-      const taken = this.#id === 0 ? 0 : this.#engine.frames.take(this.#id, this.#source.batch)
-      if (taken > 0) waiting.resolve({ done: false, value: this.#adopt(taken) })
-      else (this.#id === 0 ? this.#over() : this.#answer(taken)).then(waiting.resolve, waiting.reject)
+      const taken = this.#engine.frames.take(this.#id, this.#source.batch)
+      if (taken > 0) this.#answered(waiting).resolve({ done: false, value: this.#adopt(taken) })
+      else this.#answerLater(waiting, taken)
     } catch (error) {
-      waiting.reject(error)
+      this.#answered(waiting).reject(error)
     }
     // Behind the consumer, who was queued above and will mostly have asked for the next frame by then: his wait takes over the hold.
-    queueMicrotask(() => this.#engine.release())
+    queueMicrotask(this.#onAnswered)
+  }
+
+  /** The wake was for nothing, or for the end. */
+  #answerLater(waiting: Waiting, taken: number): void {
+    this.#answer(taken).then(
+      (result) => this.#answered(waiting).resolve(result),
+      (error: unknown) => this.#answered(waiting).reject(error),
+    )
   }
 
   /** All frames that may be open are open, and nobody closes one. The stream lives: `next()` may be called again. */
@@ -290,6 +328,7 @@ class FrameLoop implements AsyncIterableIterator<VideoFrame> {
     if (this.#id === 0) return
     this.#last = this.stats()
     clearTimeout(this.#watch)
+    this.#engine.offReady(this.#id)
     native.closeStream(this.#id)
     this.#id = 0
     this.#source.loops.delete(this)

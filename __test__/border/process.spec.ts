@@ -141,6 +141,26 @@ test('frames that nobody closed are collected: their slots come back, and nothin
   assert.equal(ended.stderr, '')
 })
 
+const keepBytes = `import { memory, VideoFrame } from 'beamline'
+  const init = { format: 'gray8', codedWidth: 64, codedHeight: 64, timestamp: 0 }
+  const make = (value) => new VideoFrame(new Uint8Array(4096).fill(value), init)
+  let kept = (() => make(7).planes[0].bytes)()
+  const rounds = async () => { for (let i = 0; i < 20; i++) { gc(); await new Promise((r) => setTimeout(r, 5)) } }
+  await rounds()
+  for (let i = 0; i < 100; i++) make(i % 5).close()
+  const open = memory.stats().openFrames
+  const same = kept.every((byte) => byte === 7)
+  kept = undefined
+  for (let i = 0; i < 200 && memory.stats().live > 0; i++) await rounds()
+  console.log(JSON.stringify({ open, same, live: memory.stats().live }))`
+
+test('a view of a frame that nobody closed keeps its memory: no later frame shows through, and it goes with the view', async () => {
+  const ended = await runModule(keepBytes, { flags: ['--expose-gc'], env: { BEAMLINE_DEV: undefined } })
+  clean(ended)
+  const { same, live } = JSON.parse(ended.stdout)
+  assert.deepEqual({ same, live }, { same: true, live: 0 })
+})
+
 test('BEAMLINE_DEV=1: a warning says how many were forgotten and where they were made', async () => {
   const file = join(folder, 'forgetful.mjs')
   writeFileSync(file, `${forget.replace("'beamline'", JSON.stringify(import.meta.resolve('beamline')))}\n`)

@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url'
 import { engine } from '../native/engine.js'
 
 /**
- * The net under frames that nobody closes: a batch of frames shares one token, and when the garbage collector has taken all of them the
- * native side lets their memory go. (Registering each frame would cost a microsecond; a batch costs it once.)
+ * The net under frames that nobody closes: a batch of frames shares one token, which their buffers refer to as well; when the garbage
+ * collector has taken all of them the native side lets their memory go. (Registering each frame would cost a microsecond, a finalizer
+ * for each buffer a third of one; a batch costs it once, and nothing when its frames are closed by then.)
  */
 export interface BatchToken {
   readonly place: string | undefined
@@ -30,7 +31,16 @@ function warnOnce(place: string | undefined, count: number): void {
   })
 }
 
+const heldBy: unique symbol = Symbol('beamline')
+
+/** As long as somebody has the buffer, the frames of the batch keep their memory. */
+export function holdBy(buffer: ArrayBuffer, batch: BatchToken | undefined): void {
+  ;(buffer as ArrayBuffer & { [heldBy]?: BatchToken | undefined })[heldBy] = batch
+}
+
 const fresh: Array<[token: BatchToken, ids: readonly number[]]> = []
+
+let soon = false
 
 function register(): void {
   for (const [token, ids] of fresh) {
@@ -38,13 +48,27 @@ function register(): void {
     if (token.open > 0) collected.register(token, { ids, place: token.place })
   }
   fresh.length = 0
+  soon = false
 }
 
-/** A token for frames that came together. */
-export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
+/** A token for frames that came together; {@link catchLater} must follow. */
+export function newBatch(ids: readonly number[], place: string | undefined): BatchToken {
   const token = { place, open: ids.length }
-  // Registering costs a microsecond: after the consumer's turn, for all batches of this turn at once.
-  if (fresh.push([token, ids]) === 1) setImmediate(register)
+  fresh.push([token, ids])
+  return token
+}
+
+/** Spans the net under the batches of this turn, once for all of them and after the consumer's: it costs a microsecond each. */
+export function catchLater(): void {
+  if (soon || fresh.length === 0) return
+  soon = true
+  setImmediate(register)
+}
+
+/** Both at once. */
+export function batchOf(ids: readonly number[], place: string | undefined): BatchToken {
+  const token = newBatch(ids, place)
+  catchLater()
   return token
 }
 

@@ -4,7 +4,7 @@ import { formatIndex, formatRow } from '../native/formats.js'
 import { type OpenViews, openViews, type View, zeroCopyMode } from '../native/zero-copy.js'
 import { codesOf, type VideoColorSpace } from './color-space.js'
 import { copyFrame, copySpec } from './copy.js'
-import { batchOf, type BatchToken, placeInDevelopment } from './frame-registry.js'
+import { batchOf, type BatchToken, holdBy, placeInDevelopment } from './frame-registry.js'
 import { type FrameLayout, layoutOf } from './layout.js'
 import type {
   FramePlane,
@@ -178,12 +178,13 @@ export class VideoFrame {
     const id = this.#alive()
     const { planes, buffers } = this.#layout
     const views = (this.#views = openViews(id, buffers))
-    const shown: FramePlane[] = []
+    for (let i = 0; i < buffers.length; i++) holdBy(views.at(i).buffer, this.#batch)
+    const shown = new Array<FramePlane>(planes.length)
     // Without closures and destructuring: this runs once per frame.
     for (let i = 0; i < planes.length; i++) {
       const plane = planes[i] as FrameLayout['planes'][number]
       const view = views.at(plane[0])
-      shown.push({ bytes: new Uint8Array(view.buffer, view.offset + plane[1], plane[3]), stride: plane[2] })
+      shown[i] = { bytes: new Uint8Array(view.buffer, view.offset + plane[1], plane[3]), stride: plane[2] }
     }
     return shown
   }

@@ -131,7 +131,7 @@ export class Engine {
     })
   }
 
-  /** `wake` is called once, at the stream's next READY event. */
+  /** `wake` is called at each READY event of the stream, until {@link offReady}. */
   onReady(stream: number, wake: () => void): void {
     this.#ready.set(stream, wake)
   }
@@ -179,7 +179,7 @@ export class Engine {
   #onRing(ready: number | undefined): void {
     try {
       if (ready === undefined) this.#dispatch(this.native.drain())
-      else this.#wake(this.#ready, ready)
+      else this.#ready.get(ready)?.()
     } catch (error) {
       // A fault of ours must be heard, and must not be swallowed by the native caller.
       queueMicrotask(() => {
@@ -195,10 +195,10 @@ export class Engine {
       const kind = number()
       switch (kind) {
         case events.READY:
-          this.#wake(this.#ready, number())
+          this.#ready.get(number())?.()
           break
         case events.ROOM:
-          this.#wake(this.#room, number())
+          this.#hasRoom(number())
           break
         case events.DONE:
           this.#settle(number())?.resolve(JSON.parse(fields[i++] as string))
@@ -221,9 +221,9 @@ export class Engine {
     }
   }
 
-  #wake(waiting: Map<number, () => void>, id: number): void {
-    const wake = waiting.get(id)
-    waiting.delete(id)
+  #hasRoom(writer: number): void {
+    const wake = this.#room.get(writer)
+    this.#room.delete(writer)
     wake?.()
   }
 

@@ -4,7 +4,7 @@
 
 use crate::{
     frame_layout::{LayoutKey, Layouts, buffer_of},
-    frames::{FrameEntry, time},
+    frames::time,
     input::{Ended, Stream},
     sys::{
         buffer::{self, RawValue},
@@ -20,7 +20,7 @@ use std::cell::RefCell;
 pub struct Desk {
     /// Four numbers per frame that a stream hands over: id, layout, timestamp, duration.
     scratch: RefCell<Float64Array>,
-    pub(crate) frames: RefCell<Table<FrameEntry>>,
+    pub(crate) frames: RefCell<Table<Held>>,
     pub(crate) layouts: RefCell<Layouts>,
     pub(crate) streams: RefCell<Table<Stream>>,
 }
@@ -68,11 +68,7 @@ impl Desk {
     /// Puts a frame into the table: its number and its layout's.
     pub(crate) fn adopt(&self, held: Held) -> (f64, usize) {
         let layout = self.layouts.borrow_mut().number_of(LayoutKey::of(&held.frame));
-        let id = self.frames.borrow_mut().insert(FrameEntry {
-            held,
-            views: Vec::new(),
-        });
-        (id, layout)
+        (self.frames.borrow_mut().insert(held), layout)
     }
 
     /// Hands over up to `max` frames that wait: their four numbers each lie in the scratch array. Else one of the constants above; after
@@ -110,22 +106,16 @@ impl Desk {
 
     /// Lets go of a frame whose views are detached.
     pub(crate) fn close_frame(&self, id: f64) {
-        let entry = self.frames.borrow_mut().remove(id);
-        if let Some(entry) = entry {
-            for view in &entry.views {
-                view.release();
-            }
-        }
+        let held = self.frames.borrow_mut().remove(id);
+        // Outside the borrow: the last lease may ring a gate.
+        drop(held);
     }
 
     /// Way `external`: an ArrayBuffer over buffer `index` of the frame. It is detached before the frame is closed.
     fn view(&self, call: &Call, id: f64, index: usize) -> Option<RawValue> {
-        let mut frames = self.frames.borrow_mut();
-        let entry = frames.get_mut(id)?;
-        let (lease, offset, len) = buffer_of(&entry.held.frame, index)?;
-        let (value, hold) = buffer::external(call.env(), &lease, offset, len)?;
-        entry.views.push(hold);
-        Some(value)
+        let frames = self.frames.borrow();
+        let (lease, offset, len) = buffer_of(&frames.get(id)?.frame, index)?;
+        buffer::external(call.env(), &lease, offset, len)
     }
 
     /// Way `wasm`: a number for the slot behind buffer `index`; −1 when there is none.
@@ -133,7 +123,7 @@ impl Desk {
         let frames = self.frames.borrow();
         frames
             .get(id)
-            .and_then(|e| buffer_of(&e.held.frame, index))
+            .and_then(|held| buffer_of(&held.frame, index))
             .map_or(-1.0, |(lease, ..)| {
                 let at = lease.slot_ref();
                 f64::from(at.segment) * 64.0 + f64::from(at.slot)

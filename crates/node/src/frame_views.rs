@@ -2,7 +2,6 @@
 
 use crate::{
     frame_layout::{LayoutKey, buffer_of},
-    frames::FrameEntry,
     state::NativeRuntime,
     sys::buffer,
 };
@@ -21,7 +20,7 @@ impl NativeRuntime {
             .frames
             .borrow()
             .get(id)
-            .and_then(|e| buffer_of(&e.held.frame, index as usize))
+            .and_then(|held| buffer_of(&held.frame, index as usize))
             .map(|(l, ..)| l);
         lease.is_some_and(|lease| buffer::map_over(&env, &lease, memory.raw()))
     }
@@ -47,7 +46,7 @@ impl NativeRuntime {
     /// frame that somebody else holds too stays as it was.
     #[napi]
     pub fn write_back(&self, id: f64, bytes: Uint8Array) -> f64 {
-        let Some(FrameEntry { held, views }) = self.frames.borrow_mut().remove(id) else {
+        let Some(held) = self.frames.borrow_mut().remove(id) else {
             return 0.0;
         };
         let layout = LayoutKey::of(&held.frame);
@@ -63,12 +62,15 @@ impl NativeRuntime {
         };
         self.count_copy();
         let (Ok(held) | Err(held)) = written;
-        self.frames.borrow_mut().insert(FrameEntry { held, views })
+        self.frames.borrow_mut().insert(held)
     }
 
     /// Detaches an ArrayBuffer that `view` gave.
     #[napi]
     pub fn close_view(&self, env: Env, view: Unknown<'_>) -> bool {
-        buffer::detach(&env, view.raw())
+        let detached = buffer::detach(&env, view.raw());
+        // What the probe showed, if it was that: see `probe_external`.
+        self.probed.take();
+        detached
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     frame_layout::{LayoutKey, color_from},
     frame_spec::{BytesSpec, CopySpec, Words, format_from, read, shared_planes, split},
     state::NativeRuntime,
-    sys::buffer::{self, ViewHold},
+    sys::buffer,
     token,
 };
 use beamline_codec::ImageKind;
@@ -17,19 +17,12 @@ use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 use std::sync::Arc;
 
-/// A frame in JavaScript's hands.
-pub(crate) struct FrameEntry {
-    pub(crate) held: Held,
-    /// One per ArrayBuffer that shows it.
-    pub(crate) views: Vec<Arc<ViewHold>>,
-}
-
 impl NativeRuntime {
     pub(crate) fn held(&self, id: f64) -> Result<Held, BindingError> {
         self.frames
             .borrow()
             .get(id)
-            .map(|e| e.held.clone())
+            .cloned()
             .ok_or_else(|| BindingError::closed("the frame"))
     }
 
@@ -81,18 +74,12 @@ impl NativeRuntime {
     }
 
     fn make_writable(&self, id: f64) -> Result<Held, BindingError> {
-        let entry = self
+        let held = self
             .frames
             .borrow_mut()
             .remove(id)
             .ok_or_else(|| BindingError::closed("the frame"))?;
-        // Views are other holders only until they are detached, which TypeScript did before it called.
-        for view in &entry.views {
-            view.release();
-        }
-        entry
-            .held
-            .try_unshare()
+        held.try_unshare()
             .or_else(|shared| Ok(Held::free(copy_frame(&self.runtime, &shared.frame, &self.pool)?)))
     }
 }
@@ -114,8 +101,8 @@ impl NativeRuntime {
     pub fn drop_frames(&self, ids: Vec<f64>) -> u32 {
         let mut dropped = 0;
         for id in ids {
-            let entry = self.frames.borrow_mut().remove(id);
-            dropped += u32::from(entry.is_some());
+            let held = self.frames.borrow_mut().remove(id);
+            dropped += u32::from(held.is_some());
         }
         dropped
     }

@@ -12,6 +12,7 @@ use crate::{
     table::Table,
     token,
 };
+use beamline_arena::Lease;
 use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime};
 use beamline_io::{Cancel, Failure, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
@@ -55,6 +56,8 @@ pub struct NativeRuntime {
     pub(crate) writers: RefCell<Table<WriterEntry>>,
     pub(crate) requests: RefCell<Table<Cancel>>,
     replies: RefCell<Table<PendingReply>>,
+    /// What the probe of the way `external` shows.
+    pub(crate) probed: RefCell<Option<Lease>>,
     /// Frames that JavaScript makes from bytes.
     pub(crate) pool: Arc<FramePool>,
 }
@@ -106,6 +109,7 @@ impl NativeRuntime {
             writers: RefCell::default(),
             requests: RefCell::default(),
             replies: RefCell::default(),
+            probed: RefCell::default(),
             pool,
         })
     }
@@ -233,7 +237,10 @@ impl NativeRuntime {
     #[napi(ts_return_type = "ArrayBuffer | null")]
     pub fn probe_external(&self, env: Env) -> Option<RawValue> {
         let lease = self.probe_slot()?;
-        crate::sys::buffer::external(&env, &lease, 0, lease.len()).map(|(value, _)| value)
+        let value = crate::sys::buffer::external(&env, &lease, 0, lease.len());
+        // Until it is detached (`close_view`), which TypeScript does at once.
+        *self.probed.borrow_mut() = Some(lease);
+        value
     }
 
     /// Probe of the way `wasm`: maps such a slot over the memory's buffer.
@@ -243,7 +250,7 @@ impl NativeRuntime {
             .is_some_and(|lease| crate::sys::buffer::map_over(&env, &lease, buffer.raw()))
     }
 
-    fn probe_slot(&self) -> Option<beamline_arena::Lease> {
+    fn probe_slot(&self) -> Option<Lease> {
         let class = self.pool.pool().class(1).ok()?;
         let mut slot = class.acquire(beamline_arena::Wait::Grow).ok()?;
         slot[..2].copy_from_slice(&[0xBE, 0xA3]);

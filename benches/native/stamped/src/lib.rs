@@ -6,6 +6,8 @@
 // Written by lib/native.mjs:
 #[path = "../../../../crates/node/src/capture.rs"]
 mod capture;
+#[path = "../../../../crates/node/src/desk.rs"]
+mod desk;
 #[path = "../../../../crates/node/src/error.rs"]
 mod error;
 #[path = "../../../../crates/node/src/events.rs"]

@@ -9,21 +9,7 @@ use napi::{
 use std::{
     ffi::c_void,
     ptr::{self, NonNull},
-    sync::{Arc, Mutex, PoisonError},
 };
-
-/// The hold of one ArrayBuffer on its slot. Whoever comes first gives it back: `close()` of the frame, or the garbage collector.
-#[derive(Debug)]
-pub(crate) struct ViewHold(Mutex<Option<Lease>>);
-
-impl ViewHold {
-    /// Gives the slot back. The ArrayBuffer must be detached.
-    pub(crate) fn release(&self) {
-        // Dropped outside the lock: the last lease may ring a gate.
-        let lease = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(lease);
-    }
-}
 
 /// A raw JavaScript value that is returned as it is.
 pub struct RawValue(pub(crate) sys::napi_value);
@@ -34,40 +20,29 @@ impl napi::bindgen_prelude::ToNapiValue for RawValue {
     }
 }
 
-/// An ArrayBuffer over `len` bytes of the slot from `offset`, which stays held until [`ViewHold::release`] or its collection.
-/// `None` where the runtime forbids such buffers (Electron's memory cage).
-pub(crate) fn external(env: &Env, lease: &Lease, offset: usize, len: usize) -> Option<(RawValue, Arc<ViewHold>)> {
+/// An ArrayBuffer over `len` bytes of the slot from `offset`. `None` where the runtime forbids such buffers (Electron's memory cage).
+///
+/// It has no finalizer, which would cost each frame a third of a microsecond: the table of frames holds the slot until the buffer is
+/// detached, or until the collector has taken every frame and every buffer of its batch (`src/media/frame-registry.ts`).
+pub(crate) fn external(env: &Env, lease: &Lease, offset: usize, len: usize) -> Option<RawValue> {
     let end = offset.checked_add(len)?;
     if end > lease.len() {
         return None;
     }
-    let hold = Arc::new(ViewHold(Mutex::new(Some(lease.clone()))));
-    let hint = Arc::into_raw(Arc::clone(&hold));
     let mut buffer = ptr::null_mut();
-    // SAFETY: the range lies inside the slot (checked above), which `hold` keeps alive until the buffer is detached or collected;
-    // the finalizer takes the count back that `into_raw` gave away.
+    // SAFETY: the range lies inside the slot (checked above), which whoever called us keeps for as long as the buffer can be reached: see
+    // above. Node calls nothing when it lets the memory go.
     let status = unsafe {
         sys::napi_create_external_arraybuffer(
             env.raw(),
             lease.as_ptr().add(offset).as_ptr().cast::<c_void>(),
             len,
-            Some(finalize),
-            hint.cast_mut().cast::<c_void>(),
+            None,
+            ptr::null_mut(),
             &raw mut buffer,
         )
     };
-    if status != sys::Status::napi_ok {
-        // SAFETY: Node did not take the buffer, so the finalizer never runs; this is the same count.
-        drop(unsafe { Arc::from_raw(hint) });
-        return None;
-    }
-    Some((RawValue(buffer), hold))
-}
-
-extern "C" fn finalize(_env: sys::napi_env, _data: *mut c_void, hint: *mut c_void) {
-    // SAFETY: `hint` is the count that `external` gave away; Node runs a finalizer once, from whatever thread.
-    let hold = unsafe { Arc::from_raw(hint.cast_const().cast::<ViewHold>()) };
-    hold.release();
+    (status == sys::Status::napi_ok).then_some(RawValue(buffer))
 }
 
 /// Detaches an ArrayBuffer: its length is 0 from now on, views on it are empty.
