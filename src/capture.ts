@@ -7,6 +7,7 @@ import { engine, unwrap } from './native/engine.js'
 import { formatRow } from './native/formats.js'
 import { checkLoop, checkOneOf, checkOptions, checkSignal } from './options.js'
 import { type FrameRate, rateOf } from './rate.js'
+import type { Share, ShareOptions } from './share.js'
 
 /** A kind of device. Cameras, network streams and shares come with later versions. */
 export type DeviceKind = 'pattern' | 'image' | 'camera' | 'network' | 'shared'
@@ -183,6 +184,7 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
     return new FrameStream({
       open: (place) => unwrap(engine().native.captureFrames(this.#native.id, words(place))),
       heldUp: (id) => engine().native.streamHeldUp(id),
+      share: (request, json) => engine().native.shareCapture(request, this.#native.id, json),
       batch: batchFor(policy),
       timeoutMs: all.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       signal: options.signal,
@@ -190,6 +192,11 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
       loops: this.#loops,
       onEnd: (error) => this.#end(error),
     })
+  }
+
+  /** The same frames for other processes: see {@link FrameStream.share}. */
+  share(name: string, options: ShareOptions = {}): Promise<Share> {
+    return this.#stream.share(name, options)
   }
 
   /** A loop over the frames from now on. */
@@ -320,6 +327,11 @@ export async function openCapture(
   if (frameRate !== undefined) {
     const { num, den } = rateOf('frameRate', frameRate)
     own['frameRate'] = `${num}/${den}`
+  }
+  if (device.startsWith('shared:')) {
+    // The owner is told, too: it keeps frames for this reader, and drops for it alone.
+    if (queue !== undefined) own['queue'] = String(queue)
+    if (policy !== undefined) own['policy'] = policy
   }
   const json = JSON.stringify({ url: device, options: own })
   const native = await engine().request<NativeCapture>(

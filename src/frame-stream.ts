@@ -2,6 +2,7 @@ import { argumentError, BeamlineError } from './errors.js'
 import { type HeldUp, heldUpError } from './held-up.js'
 import { type BatchToken, callSite, catchLater, newBatch, placeInDevelopment } from './media/frame-registry.js'
 import { VideoFrame } from './media/video-frame.js'
+import { openShare, type Share, type ShareOptions } from './share.js'
 import { type Engine, engine, SCRATCH_FRAMES, toError } from './native/engine.js'
 
 /** What happens when a queue is full: `block` makes the producer wait; the others drop, and count it. */
@@ -41,6 +42,8 @@ export interface StreamSource {
   onEnd?(error: unknown): void
   /** Whether the owner was closed: then a loop ends quietly. */
   closed(): boolean
+  /** Shares the same frames with other processes: the native call. */
+  share?(request: number, json: string): unknown
   /** The owner's loops that go on: it ends them when it is closed, since one that nobody asks would keep its frames and its producer. */
   loops: Set<{ return(): unknown }>
 }
@@ -87,6 +90,18 @@ export class FrameStream implements AsyncIterable<VideoFrame> {
       },
       { highWaterMark: 0 },
     )
+  }
+
+  /**
+   * The same frames for other processes of this user, in the same memory: they say `openCapture('shared:' + name)`. A name holds letters,
+   * digits, `-`, `_` and `.`, or is the path of a socket.
+   *
+   * Rejects with `BeamlineError`: `Busy` when the name is taken, `InvalidConfig` when it cannot be one.
+   */
+  share(name: string, options: ShareOptions = {}): Promise<Share> {
+    const { share } = this.#source
+    if (!share) throw argumentError('source', 'a capture or the frames of an input', 'a stream of another kind')
+    return openShare(name, options, share)
   }
 
   /** Numbers of the newest loop; zeros before the first. */

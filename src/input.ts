@@ -232,6 +232,8 @@ export class VideoTrack extends TrackBase {
     const json = JSON.stringify(spec)
     return new FrameStream({
       open: () => unwrap(engine().native.inputFrames(Input.numberOf(this.input), this.index, json)),
+      share: (request, words) =>
+        engine().native.shareTrack(request, Input.numberOf(this.input), this.index, json, words),
       batch: batchFor(policy),
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       signal: options.signal,

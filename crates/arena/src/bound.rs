@@ -48,7 +48,11 @@ impl BoundPool {
             wake_me: AtomicU32::new(0),
             eventfd,
         };
-        let class = SizeClass::new(pool.inner().clone(), len.next_multiple_of(page_size()), Home::Driver(hand_back));
+        let class = SizeClass::new(
+            pool.inner().clone(),
+            len.next_multiple_of(page_size()),
+            Home::Driver(hand_back),
+        );
         class.add_bank(slots, true)?;
         let all = if slots == 64 { u64::MAX } else { (1 << slots) - 1 };
         let bound = BoundPool {

@@ -293,6 +293,18 @@ impl ClassInner {
         }
     }
 
+    /// Whether its memory is another process's.
+    pub(crate) fn is_far(&self) -> bool {
+        matches!(self.home, Home::Far { .. })
+    }
+
+    /// Slots that are not out as frames, where they are a driver's.
+    pub(crate) fn left_for_driver(&self) -> Option<u32> {
+        let Home::Driver(_) = &self.home else { return None };
+        let ledger = &self.bank(0).ledger;
+        Some((0..ledger.slots()).filter(|i| ledger.look(*i).0 == 0).count() as u32)
+    }
+
     /// The one bank of a class whose memory another process has made.
     pub(crate) fn adopt_bank(&self, bank: Bank) {
         let _ = self.banks[0].set(bank);

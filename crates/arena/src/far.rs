@@ -7,23 +7,32 @@ use crate::{
     class::{Bank, ClassInner, Home, SizeClass},
     error::Error,
     grant::{ReturnPage, SEGMENTS, TellPage},
-    ledger::{Ledger, MAX_SLOTS},
     lease::Lease,
+    ledger::{Ledger, MAX_SLOTS},
     page::SharedPage,
     pool::Pool,
     segment::{Access, Segment},
 };
 use std::{
+    any::Any,
+    fmt,
     os::fd::OwnedFd,
     sync::{Arc, OnceLock},
 };
 
 /// What every slot of a link needs to find its way back.
-#[derive(Debug)]
 pub(crate) struct WayBack {
     pub(crate) tell: SharedPage<TellPage>,
     pub(crate) returns: SharedPage<ReturnPage>,
     wake: OwnedFd,
+    /// The socket: its end would tell the owner that nothing is held any more.
+    _alive: Arc<dyn Any + Send + Sync>,
+}
+
+impl fmt::Debug for WayBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WayBack").finish_non_exhaustive()
+    }
 }
 
 impl WayBack {
@@ -45,7 +54,7 @@ pub struct FarPool {
 }
 
 impl FarPool {
-    /// A link's memory. `wake` is the eventfd by which the owner is woken; `access` how its segments are mapped: [`Access::Read`], or
+    /// A link's memory. `alive` lives until the last slot has gone back. `wake` is the eventfd by which the owner is woken; `access` how its segments are mapped: [`Access::Read`], or
     /// [`Access::Private`] where JavaScript gets to see them.
     #[must_use]
     pub fn new(
@@ -54,11 +63,17 @@ impl FarPool {
         tell: SharedPage<TellPage>,
         returns: SharedPage<ReturnPage>,
         wake: OwnedFd,
+        alive: Arc<dyn Any + Send + Sync>,
     ) -> Self {
         FarPool {
             pool: pool.clone(),
             access,
-            way_back: Arc::new(WayBack { tell, returns, wake }),
+            way_back: Arc::new(WayBack {
+                tell,
+                returns,
+                wake,
+                _alive: alive,
+            }),
             segments: [const { OnceLock::new() }; SEGMENTS],
         }
     }

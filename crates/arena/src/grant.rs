@@ -40,12 +40,16 @@ pub const RING: usize = 128;
 pub const WORDS: usize = 24;
 
 // The models need few of each.
+/// As above.
 #[cfg(loom)]
 pub const SEGMENTS: usize = 1;
+/// As above.
 #[cfg(loom)]
 pub const SLOTS: usize = 2;
+/// As above.
 #[cfg(loom)]
 pub const RING: usize = 4;
+/// As above.
 #[cfg(loom)]
 pub const WORDS: usize = 1;
 
@@ -213,7 +217,9 @@ impl ReturnPage {
     /// Owner: entries of `written` that the client says it has not read, at most a ring of them.
     #[must_use]
     pub fn behind(&self, written: u32) -> u32 {
-        written.wrapping_sub(self.read.0.load(Ordering::Relaxed)).min(RING as u32)
+        written
+            .wrapping_sub(self.read.0.load(Ordering::Relaxed))
+            .min(RING as u32)
     }
 }
 
@@ -273,13 +279,7 @@ impl Granted {
         }
     }
 
-    fn drain_slot(
-        &mut self,
-        page: &ReturnPage,
-        segment: usize,
-        slot: usize,
-        free: &mut impl FnMut(usize, usize, u32),
-    ) {
+    fn drain_slot(&mut self, page: &ReturnPage, segment: usize, slot: usize, free: &mut impl FnMut(usize, usize, u32)) {
         // SYNC POINT "returned" (acquire side)
         let returned = page.returned[segment].0[slot].load(Ordering::Acquire);
         let claimed = returned.wrapping_sub(self.seen[segment][slot]);
@@ -293,6 +293,21 @@ impl Granted {
         }
     }
 
+    /// Takes one grant back that the client says it has not looked at. False when there is none.
+    pub fn revoke(&mut self, segment: usize, slot: usize) -> bool {
+        let Some(held) = self
+            .held
+            .get_mut(segment)
+            .and_then(|s| s.get_mut(slot))
+            .filter(|held| **held > 0)
+        else {
+            return false;
+        };
+        *held -= 1;
+        self.outstanding -= 1;
+        true
+    }
+
     /// The client is gone: everything that it held, without a look at anything shared.
     pub fn sweep(&mut self, mut free: impl FnMut(usize, usize, u32)) {
         for (segment, slots) in self.held.iter_mut().enumerate() {
@@ -301,5 +316,20 @@ impl Granted {
             }
         }
         self.outstanding = 0;
+    }
+}
+
+/// Faults for the models to find: what the functions above would be without the step that each rule is about.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod planted {
+    use super::{Ordering, ReturnPage, TellPage};
+
+    /// [`ReturnPage::give_back`] without the fence before the look at "I sleep".
+    #[must_use]
+    pub fn give_back_unfenced(page: &ReturnPage, segment: usize, slot: usize, tell: &TellPage) -> bool {
+        page.returned[segment].0[slot].fetch_add(1, Ordering::Release);
+        page.dirty.0[segment].fetch_or(1 << slot, Ordering::Release);
+        tell.owner_sleeps.0.load(Ordering::Relaxed) != 0
     }
 }

@@ -122,6 +122,69 @@ impl Lease {
     }
 }
 
+/// A hold on a whole segment by an owner who grants its slots to others: the segment lives, and holds on its slots are counted without a
+/// [`Lease`] each. Clones are the same segment.
+#[derive(Clone)]
+pub struct SegmentHold {
+    class: Arc<ClassInner>,
+    bank: u32,
+}
+
+impl SegmentHold {
+    /// The segment that a slot lies in; `None` for another process's, which only its owner can grant.
+    #[must_use]
+    pub fn of(lease: &Lease) -> Option<Self> {
+        (!lease.class.is_far()).then(|| SegmentHold {
+            class: Arc::clone(&lease.class),
+            bank: lease.bank,
+        })
+    }
+
+    /// Whether the slot lies in this segment.
+    #[must_use]
+    pub fn has(&self, lease: &Lease) -> bool {
+        self.bank == lease.bank && Arc::ptr_eq(&self.class, &lease.class)
+    }
+
+    /// The segment.
+    #[must_use]
+    pub fn segment(&self) -> &Segment {
+        &self.class.bank(self.bank).segment
+    }
+
+    /// One more hold on the slot of a lease of this segment, to be ended by [`SegmentHold::let_go`]. Gives the use of the slot.
+    pub fn hold(&self, lease: &Lease) -> u32 {
+        debug_assert!(self.has(lease), "a lease of another segment");
+        let ledger = &self.class.bank(self.bank).ledger;
+        ledger.retain(lease.slot);
+        ledger.look(lease.slot).1
+    }
+
+    /// Ends `count` holds on a slot; with the last one it is free again, or its driver's.
+    pub fn let_go(&self, slot: u32, count: u32) {
+        let bank = self.class.bank(self.bank);
+        for _ in 0..count {
+            if bank.ledger.release(slot) {
+                self.class.put_back(bank, slot);
+            }
+        }
+    }
+
+    /// Slots that a driver has left, for a pool that is bound to one; else `None`, and there can be more.
+    #[must_use]
+    pub fn left_for_driver(&self) -> Option<u32> {
+        self.class.left_for_driver()
+    }
+}
+
+impl fmt::Debug for SegmentHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentHold")
+            .field("segment", &self.class.bank(self.bank).id)
+            .finish()
+    }
+}
+
 impl Clone for Lease {
     fn clone(&self) -> Self {
         self.class.bank(self.bank).ledger.retain(self.slot);

@@ -48,7 +48,7 @@ pub use crate::{
     class::SizeClass,
     error::Error,
     far::FarPool,
-    lease::{Lease, SlotMut, SlotRef},
+    lease::{Lease, SegmentHold, SlotMut, SlotRef},
     page::{PageContents, SharedPage},
     pool::{Arena, Pool, PoolConfig, Wait},
     segment::{Access, Segment, page_size},

@@ -86,6 +86,11 @@ pub trait Source: Send + Debug {
         0
     }
 
+    /// Frames that may be held at once, where that is not a matter of memory here: another process has set them aside for us.
+    fn holds(&self) -> Option<u32> {
+        None
+    }
+
     /// Which picture the last packet was: equal numbers mean equal bytes, so that a decoded picture can be kept. `None` when no
     /// packet comes twice.
     fn picture_id(&self) -> Option<u64> {

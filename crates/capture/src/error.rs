@@ -127,6 +127,9 @@ pub enum Error {
     /// Sizes, or memory for a frame.
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// Another process that shares its frames, or would.
+    #[error(transparent)]
+    Link(#[from] beamline_link::Error),
     /// The system.
     #[error(transparent)]
     Io(beamline_io::Error),
@@ -164,6 +167,7 @@ impl Error {
             Error::Truncated { .. } | Error::BadFile { .. } => ErrorCode::Data,
             Error::DeviceLost { .. } => ErrorCode::DeviceLost,
             Error::Frame(e) => e.code(),
+            Error::Link(e) => e.code(),
             Error::Io(e) => ErrorCode::of_io(e.kind()),
             Error::Cancelled => ErrorCode::Aborted,
         }
@@ -171,7 +175,7 @@ impl Error {
 
     /// The finer class, in kebab-case.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &str {
         match self {
             Error::UnknownDevice { .. } => "unknown-device",
             Error::NoBackend { .. } => "no-backend",
@@ -190,6 +194,7 @@ impl Error {
             Error::Frame(FrameError::Memory(_)) => "memory",
             Error::Frame(FrameError::Size(_)) => "impossible-size",
             Error::Frame(_) => "impossible-frame",
+            Error::Link(e) => e.reason(),
             Error::Io(e) => e.reason(),
             Error::Cancelled => "cancelled",
         }
@@ -203,6 +208,9 @@ impl Error {
                 "const input = await openInput(path); input.video.frames({ pace: 'realtime' }) plays it at its own speed",
             ),
             Error::UnknownDevice { .. } => Some("listDevices() tells what is there"),
+            Error::Link(beamline_link::Error::NotFound(_)) => Some(
+                "source.share(name) in the other process makes it; listDevices({ kind: 'shared' }) tells what is shared now",
+            ),
             Error::NothingFound { .. } => Some("%05d stands for five digits with leading zeros, %d for digits without"),
             Error::Frame(FrameError::Memory(_)) => Some("close frames, or ask for a smaller picture"),
             _ => None,

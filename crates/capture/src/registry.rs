@@ -21,7 +21,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("rtsps:", "network streams"),
     ("http:", "network streams"),
     ("https:", "network streams"),
-    ("shared:", "frames of other processes"),
 ];
 
 impl Registry {

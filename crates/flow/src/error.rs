@@ -22,6 +22,9 @@ pub enum Error {
     /// A capture does not work.
     #[error(transparent)]
     Capture(#[from] beamline_capture::Error),
+    /// A share cannot be made.
+    #[error(transparent)]
+    Link(#[from] beamline_link::Error),
     /// A frame cannot be made.
     #[error(transparent)]
     Frame(#[from] beamline_media::FrameError),
@@ -83,6 +86,7 @@ impl Error {
             Error::Codec(e) => e.code(),
             Error::Convert(e) => e.code(),
             Error::Capture(e) => e.code(),
+            Error::Link(e) => e.code(),
             Error::Frame(e) => e.code(),
             Error::Closed { .. } | Error::State { .. } => ErrorCode::InvalidState,
             Error::Argument { .. } | Error::Order { .. } => ErrorCode::InvalidConfig,
@@ -94,13 +98,14 @@ impl Error {
 
     /// The finer class, kebab-case.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &str {
         match self {
             Error::Io(e) => e.reason(),
             Error::Container(e) => e.reason(),
             Error::Codec(e) => e.reason(),
             Error::Convert(e) => e.reason(),
             Error::Capture(e) => e.reason(),
+            Error::Link(e) => e.reason(),
             Error::Frame(e) => match e.code() {
                 ErrorCode::Quota => "no-memory",
                 _ => "invalid-frame",

@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod runtime;
 mod session;
+mod share;
 mod still;
 mod threads;
 
@@ -26,6 +27,7 @@ pub use crate::{
     output::{Output, OutputConfig, OutputStats, Report, TrackWriter, VideoTrackConfig, Written},
     runtime::{Copies, Runtime},
     session::{CaptureOptions, CaptureSession, CaptureStats, HeldUp},
+    share::{Share, ShareOptions, ShareStats},
     still::{convert_frame, copy_frame, encode_image},
     threads::Threads,
 };

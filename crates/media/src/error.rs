@@ -33,23 +33,35 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All, with the names as they appear in JavaScript (`BeamlineError.code`).
+    const NAMES: &[(ErrorCode, &str)] = &[
+        (ErrorCode::InvalidState, "InvalidState"),
+        (ErrorCode::InvalidConfig, "InvalidConfig"),
+        (ErrorCode::NotSupported, "NotSupported"),
+        (ErrorCode::NotFound, "NotFound"),
+        (ErrorCode::DeviceLost, "DeviceLost"),
+        (ErrorCode::Busy, "Busy"),
+        (ErrorCode::PermissionDenied, "PermissionDenied"),
+        (ErrorCode::Data, "Data"),
+        (ErrorCode::Quota, "Quota"),
+        (ErrorCode::Timeout, "Timeout"),
+        (ErrorCode::Aborted, "Aborted"),
+        (ErrorCode::Internal, "Internal"),
+    ];
+
     /// The name as it appears in JavaScript (`BeamlineError.code`).
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            ErrorCode::InvalidState => "InvalidState",
-            ErrorCode::InvalidConfig => "InvalidConfig",
-            ErrorCode::NotSupported => "NotSupported",
-            ErrorCode::NotFound => "NotFound",
-            ErrorCode::DeviceLost => "DeviceLost",
-            ErrorCode::Busy => "Busy",
-            ErrorCode::PermissionDenied => "PermissionDenied",
-            ErrorCode::Data => "Data",
-            ErrorCode::Quota => "Quota",
-            ErrorCode::Timeout => "Timeout",
-            ErrorCode::Aborted => "Aborted",
-            ErrorCode::Internal => "Internal",
-        }
+        Self::NAMES
+            .iter()
+            .find(|(code, _)| *code == self)
+            .map_or("Internal", |(_, name)| name)
+    }
+
+    /// The code of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(code, _)| *code)
     }
 
     /// The code for an error of the operating system.

@@ -126,6 +126,12 @@ impl PixelFormat {
         self.0.slug
     }
 
+    /// The format at that place in [`PixelFormat::ALL`].
+    #[must_use]
+    pub fn from_index(index: usize) -> Option<Self> {
+        Self::ALL.get(index).copied()
+    }
+
     /// Place in [`PixelFormat::ALL`]; the same in one build, not between builds.
     #[must_use]
     pub fn index(self) -> usize {

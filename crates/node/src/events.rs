@@ -1,7 +1,7 @@
 //! What threads have to say to JavaScript, and how a batch of it is written down.
 
 use crate::error::BindingError;
-use beamline_flow::{CaptureSession, Input};
+use beamline_flow::{CaptureSession, Input, Share};
 use beamline_io::{Reply, SinkRequest};
 use beamline_media::Frame;
 use bytes::Bytes;
@@ -42,6 +42,7 @@ pub(crate) enum Outcome {
     Frame(Frame),
     Input(Input),
     Capture(CaptureSession),
+    Share(Share),
 }
 
 /// A field of a batch.

@@ -44,7 +44,7 @@ struct OpenSpec {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct FramesSpec {
+pub(crate) struct FramesSpec {
     from: Option<i64>,
     to: Option<i64>,
     realtime: Option<bool>,
@@ -54,7 +54,7 @@ struct FramesSpec {
 }
 
 impl FramesSpec {
-    fn frames(&self) -> Result<FramesOptions, BindingError> {
+    pub(crate) fn frames(&self) -> Result<FramesOptions, BindingError> {
         let default = FramesOptions::default();
         Ok(FramesOptions {
             from_us: self.from,

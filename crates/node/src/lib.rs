@@ -24,6 +24,7 @@ mod info;
 mod input;
 mod output;
 mod runtime;
+mod share;
 mod state;
 mod sys;
 mod table;

@@ -13,7 +13,7 @@ use crate::{
     token,
 };
 use beamline_arena::Lease;
-use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime};
+use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime, Share};
 use beamline_io::{Cancel, Failure, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
 use bytes::Bytes;
@@ -52,6 +52,7 @@ pub struct NativeRuntime {
     desk: Rc<Desk>,
     pub(crate) inputs: RefCell<Table<Input>>,
     pub(crate) captures: RefCell<Table<CaptureSession>>,
+    pub(crate) shares: RefCell<Table<Share>>,
     pub(crate) outputs: RefCell<Table<Output>>,
     pub(crate) writers: RefCell<Table<WriterEntry>>,
     pub(crate) requests: RefCell<Table<Cancel>>,
@@ -105,6 +106,7 @@ impl NativeRuntime {
             desk: Rc::new(Desk::new(scratch)),
             inputs: RefCell::default(),
             captures: RefCell::default(),
+            shares: RefCell::default(),
             outputs: RefCell::default(),
             writers: RefCell::default(),
             requests: RefCell::default(),
@@ -184,6 +186,7 @@ impl NativeRuntime {
             }
             Outcome::Input(input) => Settled::Text(self.adopt_input(input)),
             Outcome::Capture(session) => Settled::Text(self.adopt_capture(session)),
+            Outcome::Share(share) => Settled::Text(self.adopt_share(share)),
         })
     }
 

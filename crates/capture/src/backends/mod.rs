@@ -4,6 +4,7 @@ use crate::Backend;
 
 pub mod image;
 pub mod pattern;
+pub mod shared;
 
 /// The table, in the order in which backends are asked.
-pub const BACKENDS: &[&dyn Backend] = &[&pattern::Pattern, &image::Image];
+pub const BACKENDS: &[&dyn Backend] = &[&pattern::Pattern, &shared::Shared, &image::Image];

@@ -14,4 +14,5 @@ mod stream;
 
 pub use cursor::{FramesOptions, Pace, PacketsOptions};
 pub use open::{Input, InputOptions};
+pub(crate) use pace::Pacer;
 pub use stream::{FrameStream, PacketStream, StreamStats};

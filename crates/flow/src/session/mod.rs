@@ -88,6 +88,8 @@ struct Shared {
     copies_per_frame: u32,
     /// Frames that a loop may hold open: no more than the source's memory has slots, or it would wait for good.
     open_max: u32,
+    /// Whether the source can wait for a loop: another process's cannot.
+    waits: bool,
     cancel: Cancel,
     threads: Threads,
     loops: Mutex<Loops>,
@@ -134,7 +136,8 @@ impl CaptureSession {
         let shared = Arc::new(Shared {
             live: source.live(),
             copies_per_frame: source.copies_per_frame(),
-            open_max: slots.min(OPEN_FRAMES_MAX),
+            open_max: source.holds().unwrap_or(slots).min(OPEN_FRAMES_MAX),
+            waits: source.holds().is_none(),
             caps: Mutex::new(caps),
             cancel,
             threads: runtime.threads.within(),
@@ -181,6 +184,13 @@ impl CaptureSession {
         }
         let default = if self.0.live { Policy::Latest } else { Policy::Block };
         let policy = options.policy.unwrap_or(default);
+        if policy == Policy::Block && !self.0.waits {
+            return Err(Error::Argument {
+                name: "policy",
+                expected: "'latest', 'drop-oldest' or 'drop-newest' (a share never waits for its readers)".into(),
+                got: "'block'".into(),
+            });
+        }
         let (sender, receiver) = channel(options.queue.unwrap_or(4), policy);
         let credits = Credits::new(receiver.waker(), self.0.open_max);
         let seat = self.0.neighbours.join(options.label, receiver.gauge(), &credits);

@@ -1,0 +1,185 @@
+//! Frames of another process of the same user, in its memory: `shared:studio`, or `shared:/path/to.socket`.
+//!
+//! | option | default | meaning |
+//! |---|---|---|
+//! | `hold` | 4 | frames that may be open at once, 1 to 24; the owner reserves them for this reader |
+//! | `queue` | 4 | frames that may wait at the owner's while as many are held, 1 to 32 |
+//! | `policy` | `latest` | what happens when they do: `latest`, `drop-oldest`, `drop-newest`; the owner never waits, so there is no `block` |
+//!
+//! Size, rate and format are the owner's and cannot be asked for. The protocol is `beamline_link`'s; nothing is copied.
+
+use crate::{Backend, Context, DeviceInfo, Error, Event, FormatOffer, Request, Source, SourceStats, request::bad};
+use beamline_arena::{Access, PoolConfig};
+use beamline_io::Cancel;
+use beamline_link::{ClientPolicy, Next, Place, Reader, ReaderOptions};
+use beamline_media::{Caps, Rational};
+use std::time::Duration;
+
+/// The backend.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared;
+
+const SCHEME: &str = "shared:";
+/// Frames between the link and a loop's hands: one in each loop's queue, one on its way.
+const ON_THE_WAY: u32 = 2;
+const HOLD: u32 = 4;
+const HOLD_MAX: u32 = 24;
+/// How soon a wish to stop is seen.
+const TURN: Duration = Duration::from_millis(40);
+
+impl Backend for Shared {
+    fn slug(&self) -> &'static str {
+        "shared"
+    }
+
+    fn kind(&self) -> &'static str {
+        "shared"
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &["shared:studio"]
+    }
+
+    fn list(&self) -> Vec<DeviceInfo> {
+        let known = |name: String| {
+            // A dead name is removed by the look.
+            let (caps, _) = Reader::look(&Place::new(&name).ok()?).ok()?;
+            Some(device(self.kind(), &name, &caps))
+        };
+        beamline_link::list().into_iter().filter_map(known).collect()
+    }
+
+    fn parse(&self, url: &str) -> Option<Result<Request, Error>> {
+        url.starts_with(SCHEME).then(|| {
+            let request = Request::from_url(url)?;
+            options(&request)?;
+            Ok(request)
+        })
+    }
+
+    fn open(&self, request: &Request, context: &Context) -> Result<Box<dyn Source>, Error> {
+        context.cancel.check()?;
+        let (place, options) = options(request)?;
+        let pool = context.arena.pool(PoolConfig::new(format!("shared {}", place.name())));
+        let reader = Reader::connect(&place, &pool, options, &|| context.cancel.is_cancelled())?;
+        Ok(Box::new(SharedSource {
+            reader,
+            hold: options.hold - ON_THE_WAY,
+            captured: 0,
+            expected: None,
+            dropped: 0,
+        }))
+    }
+}
+
+fn device(kind: &'static str, name: &str, caps: &Caps) -> DeviceInfo {
+    let rate = caps.frame_rate.unwrap_or(Rational { num: 0, den: 1 });
+    DeviceInfo {
+        id: format!("{SCHEME}{name}"),
+        kind,
+        name: name.into(),
+        bus: None,
+        formats: vec![FormatOffer {
+            pixel_format: caps.pixel_format,
+            encoded: caps.encoded,
+            min_size: caps.size,
+            max_size: caps.size,
+            min_frame_rate: rate,
+            max_frame_rate: rate,
+        }],
+    }
+}
+
+fn options(request: &Request) -> Result<(Place, ReaderOptions), Error> {
+    request.allow_options("shared", &["hold", "queue", "policy"])?;
+    let asked = [
+        ("width", request.width.is_some()),
+        ("height", request.height.is_some()),
+        ("frameRate", request.frame_rate.is_some()),
+        ("format", request.pixel_format.is_some()),
+    ];
+    if let Some((name, _)) = asked.iter().find(|(_, asked)| *asked) {
+        return Err(bad(
+            name,
+            "nothing (a share has the size, rate and format of its owner)",
+            "a value",
+        ));
+    }
+    let within = |name: &str, default: u32, most: u32| {
+        let expected = format!("a whole number from 1 to {most}");
+        let value = request.number::<u32>(name, &expected)?.unwrap_or(default);
+        if (1..=most).contains(&value) {
+            Ok(value)
+        } else {
+            Err(bad(name, &expected, &value.to_string()))
+        }
+    };
+    let policy = match request.options.get("policy").map(String::as_str) {
+        None | Some("latest") => ClientPolicy::Latest,
+        Some("drop-oldest") => ClientPolicy::DropOldest,
+        Some("drop-newest") => ClientPolicy::DropNewest,
+        Some(other) => {
+            let expected = "latest, drop-oldest or drop-newest (a share never waits for its readers)";
+            return Err(bad("policy", expected, other));
+        }
+    };
+    let place = Place::new(request.device.strip_prefix(SCHEME).unwrap_or(&request.device))?;
+    let options = ReaderOptions {
+        hold: within("hold", HOLD, HOLD_MAX)? + ON_THE_WAY,
+        queue: within("queue", 4, 32)?,
+        policy,
+        // JavaScript may get to see them, and knows no read-only memory.
+        access: Access::Private,
+    };
+    Ok((place, options))
+}
+
+#[derive(Debug)]
+struct SharedSource {
+    reader: Reader,
+    hold: u32,
+    captured: u64,
+    /// Number of the share's next frame, once the first has come.
+    expected: Option<u64>,
+    dropped: u64,
+}
+
+impl Source for SharedSource {
+    fn caps(&self) -> Caps {
+        self.reader.caps().clone()
+    }
+
+    fn live(&self) -> bool {
+        // Frames come when the owner has them, and are lost when nobody takes them, whatever they come from.
+        true
+    }
+
+    fn next(&mut self, cancel: &Cancel) -> Result<Event, Error> {
+        loop {
+            cancel.check()?;
+            match self.reader.next(TURN)? {
+                Next::Frame(frame, number) => {
+                    self.captured += 1;
+                    let expected = self.expected.unwrap_or(number);
+                    self.dropped += number.saturating_sub(expected);
+                    self.expected = Some(number + 1);
+                    return Ok(Event::Frame(frame));
+                }
+                Next::Caps(caps) => return Ok(Event::Caps(caps)),
+                Next::Nothing => {}
+                Next::End => return Ok(Event::End),
+            }
+        }
+    }
+
+    fn stats(&self) -> SourceStats {
+        SourceStats {
+            captured: self.captured,
+            dropped: self.dropped,
+        }
+    }
+
+    fn holds(&self) -> Option<u32> {
+        Some(self.hold)
+    }
+}

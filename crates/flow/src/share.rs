@@ -1,0 +1,258 @@
+//! A source's frames for other processes: a loop of its own that publishes instead of handing out.
+//!
+//! ```text
+//! FrameStream ─ at their own time? ─ link::Publisher ─▶ readers in other processes
+//! ```
+//!
+//! The share drives the source; local loops go on beside it. Whoever reads cannot hold it up (see `beamline_link`).
+
+use crate::{
+    CaptureOptions, CaptureSession, Error, FrameStream, FramesOptions, Input, Pace, Policy, Pop, Runtime, Threads,
+    input::Pacer,
+};
+use beamline_io::Cancel;
+use beamline_link::{ClientInfo, Failure, Limits, Place, Publisher};
+use beamline_media::{Caps, Frame};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+
+/// Frames of a live source that may wait for the share's thread.
+const QUEUE: usize = 8;
+/// How soon a wish to stop is seen.
+const TURN: Duration = Duration::from_millis(20);
+
+/// How a source is shared.
+#[derive(Clone, Debug)]
+pub struct ShareOptions {
+    /// Readers at once, at most.
+    pub clients: usize,
+    /// Whether frames of a source that is not live are published at their own time.
+    pub pace: Pace,
+}
+
+impl Default for ShareOptions {
+    fn default() -> Self {
+        ShareOptions {
+            clients: Limits::default().clients,
+            pace: Pace::Realtime,
+        }
+    }
+}
+
+/// Numbers of a share; they only grow, but for `clients`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareStats {
+    /// Frames that were published.
+    pub published: u64,
+    /// Holds that came back by themselves because their reader was gone.
+    pub swept: u64,
+    /// Who reads now.
+    pub clients: Vec<ClientInfo>,
+}
+
+/// A share. Clones are the same.
+#[derive(Clone)]
+pub struct Share(Arc<Inner>);
+
+struct Inner {
+    publisher: Publisher,
+    cancel: Cancel,
+    threads: Threads,
+}
+
+/// What the share's thread asks about its source.
+type CapsOf = Box<dyn Fn(&Frame) -> Caps + Send>;
+
+impl Share {
+    /// Shares a capture.
+    ///
+    /// # Errors
+    /// [`Error::Link`] for a name that cannot be or is taken; [`Error::Closed`].
+    pub fn of_capture(
+        runtime: &Runtime,
+        session: &CaptureSession,
+        name: &str,
+        options: &ShareOptions,
+    ) -> Result<Self, Error> {
+        let live = session.live();
+        let loop_options = CaptureOptions {
+            queue: Some(QUEUE),
+            policy: Some(if live { Policy::DropOldest } else { Policy::Block }),
+            label: Some(format!("the share '{name}'")),
+        };
+        let frames = session.frames(loop_options)?;
+        let paced = !live && options.pace == Pace::Realtime;
+        let asked = session.clone();
+        Self::start(
+            runtime,
+            frames,
+            session.caps(),
+            live || paced,
+            name,
+            options,
+            paced,
+            Box::new(move |frame| caps_of(frame, asked.caps())),
+        )
+    }
+
+    /// Shares the pictures of a track, from the beginning.
+    ///
+    /// # Errors
+    /// As [`Share::of_capture`] and [`Input::frames`].
+    pub fn of_input(
+        runtime: &Runtime,
+        input: &Input,
+        track: usize,
+        frames: &FramesOptions,
+        name: &str,
+        options: &ShareOptions,
+    ) -> Result<Self, Error> {
+        let video = input.tracks().get(track).and_then(|t| t.video()).cloned();
+        let stream = input.frames(track, frames)?;
+        let mut caps = Caps::raw(beamline_media::PixelFormat::I420, beamline_media::Size::new(1, 1));
+        if let Some(video) = video {
+            caps.size = video.coded;
+            caps.color = video.color;
+            caps.rotation = video.rotation;
+            caps.frame_rate = video.frame_rate;
+        }
+        let told = caps.clone();
+        let paced = options.pace == Pace::Realtime;
+        Self::start(
+            runtime,
+            stream,
+            caps,
+            paced,
+            name,
+            options,
+            paced,
+            Box::new(move |frame| caps_of(frame, told.clone())),
+        )
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "private: the two functions above are its callers"
+    )]
+    fn start(
+        runtime: &Runtime,
+        frames: FrameStream,
+        caps: Caps,
+        live: bool,
+        name: &str,
+        options: &ShareOptions,
+        paced: bool,
+        caps_of: CapsOf,
+    ) -> Result<Self, Error> {
+        let limits = Limits {
+            clients: options.clients,
+            ..Limits::default()
+        };
+        let share = Share(Arc::new(Inner {
+            publisher: Publisher::listen(Place::new(name)?, caps.clone(), live, limits)?,
+            cancel: Cancel::new(),
+            threads: runtime.threads.within(),
+        }));
+        let driver = Driver {
+            share: Arc::clone(&share.0),
+            frames,
+            caps,
+            caps_of,
+            pacer: paced.then(|| Pacer::new(Arc::clone(&runtime.clock))),
+        };
+        share.0.threads.spawn("bl-share", move || driver.run())?;
+        Ok(share)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.publisher.place().name()
+    }
+
+    /// Numbers, and who reads.
+    #[must_use]
+    pub fn stats(&self) -> ShareStats {
+        ShareStats {
+            published: self.0.publisher.published(),
+            swept: self.0.publisher.swept(),
+            clients: self.0.publisher.readers(),
+        }
+    }
+
+    /// Ends it: the name is free, readers are told the end and keep what they hold. The source goes on.
+    pub fn close(&self) {
+        self.0.cancel.cancel();
+        self.0.publisher.close();
+    }
+
+    /// Waits until its thread has ended. (The one that hears readers lives on while they hold frames.)
+    #[must_use]
+    pub fn wait_closed(&self, timeout: Duration) -> bool {
+        self.0.threads.wait(timeout)
+    }
+}
+
+impl std::fmt::Debug for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Share")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a frame says of its stream, with what only the source knows.
+fn caps_of(frame: &Frame, told: Caps) -> Caps {
+    let info = frame.info();
+    Caps {
+        pixel_format: Some(info.format),
+        encoded: None,
+        size: info.coded,
+        color: info.color,
+        rotation: info.rotation,
+        ..told
+    }
+}
+
+struct Driver {
+    share: Arc<Inner>,
+    frames: FrameStream,
+    caps: Caps,
+    caps_of: CapsOf,
+    pacer: Option<Pacer>,
+}
+
+impl Driver {
+    fn run(mut self) {
+        while !self.share.cancel.is_cancelled() {
+            match self.frames.pop_timeout(TURN) {
+                Pop::Item(held) => self.publish(&held.frame),
+                Pop::Empty => {}
+                Pop::End(error) => {
+                    self.share.publisher.end(error.as_deref().map(failure));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, frame: &Frame) {
+        if let (Some(pacer), Some(at)) = (&mut self.pacer, frame.info().timestamp_us)
+            && !pacer.wait_for(at, &self.share.cancel, &|| false)
+        {
+            return;
+        }
+        let info = frame.info();
+        let same = self.caps.pixel_format == Some(info.format) && self.caps.size == info.coded;
+        if !same {
+            self.caps = (self.caps_of)(frame);
+            self.share.publisher.set_caps(&self.caps);
+        }
+        self.share.publisher.publish(frame);
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    Failure::new(error.code(), error.reason(), error.to_string())
+}

@@ -1,0 +1,348 @@
+//! One reader of a share, from the owner's side.
+//!
+//! Everything that decides stands in [`Books`], private to the owner. What the reader writes is used as a clamped difference alone.
+
+use crate::{
+    error::Error,
+    message::{FrameMessage, PlaneAt, SLOTS_MAX, SlotAt},
+    socket::Socket,
+    wire::{ClientPolicy, Hello, ToClient},
+};
+use beamline_arena::{
+    SegmentHold, SharedPage,
+    grant::{Granted, RING, ReturnPage, SEGMENTS, TellPage},
+};
+use beamline_media::{Frame, PLANES_MAX};
+use rustix::{
+    event::{EventfdFlags, eventfd},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    thread::futex,
+};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Slots of a bound pool that readers leave to its driver.
+const LEFT_FOR_DRIVER: u32 = 2;
+
+/// What a share knows of one reader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientInfo {
+    /// Tells readers of one share apart.
+    pub id: u64,
+    /// Its process.
+    pub pid: i32,
+    /// Frames that it holds, or was told of and has not read.
+    pub held: u32,
+    /// Frames that were told and, as it says, not read.
+    pub behind: u32,
+    /// Frames that wait here until it gives some back.
+    pub waiting: u32,
+    /// Frames that were granted to it.
+    pub granted: u64,
+    /// Frames that its policy has dropped here.
+    pub dropped: u64,
+}
+
+/// One reader.
+pub(crate) struct Client {
+    pub(crate) id: u64,
+    pub(crate) pid: i32,
+    pub(crate) socket: Socket,
+    /// Written by the reader alone; we only watch it.
+    pub(crate) wake: OwnedFd,
+    pub(crate) pidfd: Option<OwnedFd>,
+    tell: SharedPage<TellPage>,
+    returns: SharedPage<ReturnPage>,
+    hello: Hello,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    granted: Granted,
+    /// Entries told so far (wraps).
+    told: u32,
+    segments: Vec<SegmentHold>,
+    queue: VecDeque<(Frame, u64)>,
+    frames: u64,
+    dropped: u64,
+    gone: bool,
+    /// It has said goodbye, and is kept for what it holds.
+    leaving: bool,
+    /// The slots of the last entries, newest last: those that it has not read when it leaves are ours at once.
+    log: VecDeque<([SlotAt; SLOTS_MAX], usize)>,
+}
+
+/// Whether a frame can be granted now.
+enum Room {
+    Yes,
+    /// When something has come back.
+    Later,
+    /// Never: its memory cannot be shown to this reader.
+    No,
+}
+
+fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Client {
+    pub(crate) fn new(id: u64, pid: i32, socket: Socket, hello: Hello) -> Result<Self, Error> {
+        let wake =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| Error::os("an eventfd", e))?;
+        let process = rustix::process::Pid::from_raw(pid);
+        Ok(Client {
+            id,
+            pid,
+            socket,
+            wake,
+            // A kernel without them has the socket's end.
+            pidfd: process.and_then(|p| rustix::process::pidfd_open(p, rustix::process::PidfdFlags::empty()).ok()),
+            tell: SharedPage::new("beamline:tell", true)?,
+            returns: SharedPage::new("beamline:return", false)?,
+            hello,
+            books: Mutex::default(),
+        })
+    }
+
+    /// The fds that go with the welcome.
+    pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 3] {
+        [self.tell.fd(), self.returns.fd(), self.wake.as_fd()]
+    }
+
+    /// A frame of the source: granted, kept waiting or dropped, by what this reader holds and its policy. Never waits.
+    pub(crate) fn offer(&self, frame: &Frame, number: u64) {
+        let mut books = lock(&self.books);
+        if books.gone || books.leaving {
+            return;
+        }
+        self.drain_books(&mut books);
+        if books.queue.is_empty() && self.grant(&mut books, frame, number) {
+            return;
+        }
+        self.keep(&mut books, frame, number);
+    }
+
+    fn keep(&self, books: &mut Books, frame: &Frame, number: u64) {
+        let places = match self.hello.policy {
+            ClientPolicy::Latest => 1,
+            _ => self.hello.queue as usize,
+        };
+        if books.queue.len() < places {
+            books.queue.push_back((frame.clone(), number));
+            return;
+        }
+        books.dropped += 1;
+        if self.hello.policy != ClientPolicy::DropNewest {
+            books.queue.pop_front();
+            books.queue.push_back((frame.clone(), number));
+        }
+    }
+
+    /// Hears what came back, and grants what waited for it.
+    pub(crate) fn drain(&self) {
+        let mut books = lock(&self.books);
+        if !books.gone {
+            self.drain_books(&mut books);
+        }
+    }
+
+    fn drain_books(&self, books: &mut Books) {
+        let Books { granted, segments, .. } = books;
+        granted.drain(&self.returns, segments.len(), |segment, slot, count| {
+            segments[segment].let_go(slot as u32, count);
+        });
+        while let Some((frame, number)) = books.queue.pop_front() {
+            if !self.grant(books, &frame, number) {
+                books.queue.push_front((frame, number));
+                return;
+            }
+        }
+    }
+
+    /// True when the frame is dealt with: granted, or given up.
+    fn grant(&self, books: &mut Books, frame: &Frame, number: u64) -> bool {
+        match self.room(books, frame) {
+            Room::Yes => {}
+            Room::Later => return false,
+            Room::No => {
+                books.dropped += 1;
+                return true;
+            }
+        }
+        let mut message = FrameMessage {
+            info: *frame.info(),
+            slot_count: 0,
+            slots: [SlotAt::default(); SLOTS_MAX],
+            planes: [PlaneAt::default(); PLANES_MAX],
+            number,
+        };
+        for lease in frame.leases() {
+            // `room` has seen to it that each is known.
+            let Some(at) = books.segments.iter().position(|s| s.has(lease)) else {
+                continue;
+            };
+            let slot = lease.slot_index();
+            let generation = books.segments[at].hold(lease);
+            books.granted.grant(at, slot as usize);
+            message.slots[message.slot_count] = SlotAt {
+                segment: at as u16,
+                slot: slot as u16,
+                generation,
+            };
+            message.slot_count += 1;
+        }
+        for (i, to) in message.planes.iter_mut().enumerate().take(frame.plane_count()) {
+            let (lease, offset, stride) = frame.plane(i);
+            let slot = frame.leases().position(|l| l.same_slot(lease)).unwrap_or(0);
+            *to = PlaneAt {
+                slot: slot as u8,
+                offset: offset as u64,
+                stride: stride as u64,
+            };
+        }
+        if books.log.len() == RING {
+            books.log.pop_front();
+        }
+        books.log.push_back((message.slots, message.slot_count));
+        self.tell.tell(books.told, &message.encode());
+        books.told = books.told.wrapping_add(1);
+        books.frames += 1;
+        self.wake_if_asleep();
+        true
+    }
+
+    fn wake_if_asleep(&self) {
+        if self.returns.must_wake_client() {
+            // Shared between processes, so without the flag for private ones.
+            let _ = futex::wake(self.tell.futex(), futex::Flags::empty(), 1);
+        }
+    }
+
+    /// Whether the reader may have it, and knows its memory; new segments are told on the way.
+    fn room(&self, books: &mut Books, frame: &Frame) -> Room {
+        let slots = frame.leases().count() as u32;
+        if books.granted.outstanding() + slots > self.hello.hold * slots {
+            return Room::Later;
+        }
+        for lease in frame.leases() {
+            let known = books.segments.iter().find(|s| s.has(lease));
+            let hold = match known {
+                Some(hold) => hold,
+                None => match self.introduce(books, lease) {
+                    Ok(true) => &books.segments[books.segments.len() - 1],
+                    Ok(false) => return Room::Later,
+                    Err(()) => return Room::No,
+                },
+            };
+            if hold.left_for_driver().is_some_and(|left| left < LEFT_FOR_DRIVER) {
+                return Room::No;
+            }
+        }
+        Room::Yes
+    }
+
+    /// Tells of a segment. False: the reader has not read what was told before.
+    fn introduce(&self, books: &mut Books, lease: &beamline_arena::Lease) -> Result<bool, ()> {
+        if books.segments.len() == SEGMENTS {
+            return Err(());
+        }
+        let hold = SegmentHold::of(lease).ok_or(())?;
+        let segment = hold.segment();
+        let message = ToClient::Segment {
+            number: books.segments.len() as u32,
+            slot_size: segment.slot_size() as u64,
+            slots: segment.slots(),
+        };
+        let sent = self.socket.send(&message, &[segment.fd()]).map_err(drop)?;
+        if sent {
+            books.segments.push(hold);
+        }
+        Ok(sent)
+    }
+
+    /// We are about to sleep; what came back meanwhile is heard.
+    pub(crate) fn before_sleep(&self) {
+        self.tell.owner_sleeps();
+        self.drain();
+    }
+
+    pub(crate) fn after_sleep(&self) {
+        self.tell.owner_wakes();
+    }
+
+    /// Something for the socket alone; a reader that does not read it is woken by its end.
+    pub(crate) fn say(&self, message: &ToClient) -> bool {
+        let said = self.socket.send(message, &[]).unwrap_or(false);
+        // A reader that sleeps for frames looks at its socket when it wakes.
+        let _ = futex::wake(self.tell.futex(), futex::Flags::empty(), 1);
+        said
+    }
+
+    /// It reads no more: what it was told and has not read is ours again. False when it lies about what it has read.
+    pub(crate) fn leave(&self, read: u32) -> bool {
+        let mut books = lock(&self.books);
+        let unread = books.told.wrapping_sub(read) as usize;
+        if books.leaving || unread > books.log.len() {
+            return false;
+        }
+        books.leaving = true;
+        books.queue.clear();
+        let Books {
+            granted, segments, log, ..
+        } = &mut *books;
+        for (slots, count) in log.drain(log.len() - unread..) {
+            for at in &slots[..count] {
+                let (segment, slot) = (usize::from(at.segment), usize::from(at.slot));
+                if granted.revoke(segment, slot) {
+                    segments[segment].let_go(slot as u32, 1);
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether it has said goodbye and given back everything.
+    pub(crate) fn has_left(&self) -> bool {
+        let books = lock(&self.books);
+        books.leaving && books.granted.outstanding() == 0
+    }
+
+    /// The reader is gone: all that it held is ours again, and nothing of its memory was looked at. Gives how many holds that were.
+    pub(crate) fn sweep(&self) -> u32 {
+        let mut books = lock(&self.books);
+        if books.gone {
+            return 0;
+        }
+        books.gone = true;
+        books.queue.clear();
+        let swept = books.granted.outstanding();
+        let Books { granted, segments, .. } = &mut *books;
+        granted.sweep(|segment, slot, count| segments[segment].let_go(slot as u32, count));
+        books.segments.clear();
+        swept
+    }
+
+    /// Whether it holds anything, or something waits for it.
+    pub(crate) fn idle(&self) -> bool {
+        let books = lock(&self.books);
+        books.granted.outstanding() == 0 && books.queue.is_empty()
+    }
+
+    pub(crate) fn info(&self) -> ClientInfo {
+        let books = lock(&self.books);
+        ClientInfo {
+            id: self.id,
+            pid: self.pid,
+            held: books.granted.outstanding(),
+            behind: self.returns.behind(books.told),
+            waiting: books.queue.len() as u32,
+            granted: books.frames,
+            dropped: books.dropped,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong between processes.
+
+use crate::{message::MessageError, wire::Failure};
+use beamline_media::{ErrorCode, FrameError};
+
+/// Why a share cannot be made or joined, or has ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that cannot be one.
+    #[error(
+        "expected the name of a share (letters, digits, '-', '_', '.', at most 64) or a path to a socket but received '{0}'"
+    )]
+    Name(String),
+    /// Nobody shares under this name.
+    #[error("nobody shares '{0}'")]
+    NotFound(String),
+    /// Somebody shares under this name already.
+    #[error("'{0}' is shared already")]
+    Taken(String),
+    /// The other side is another user's process.
+    #[error("'{0}' belongs to another user")]
+    Stranger(String),
+    /// The owner has refused us, or has told why its source ended.
+    #[error("{}", .0.message)]
+    Told(Failure),
+    /// The other process is gone.
+    #[error("the process that shares '{0}' has ended")]
+    Gone(String),
+    /// The other side does not speak as it must.
+    #[error("the other process broke the protocol: {0}")]
+    Protocol(String),
+    /// Nothing came within the time that a greeting may take.
+    #[error("'{0}' did not answer in time")]
+    Timeout(String),
+    /// The caller has cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// Shared memory.
+    #[error(transparent)]
+    Arena(#[from] beamline_arena::Error),
+    /// A frame whose planes do not fit its slots.
+    #[error("the other process told of a frame that cannot be: {0}")]
+    Frame(#[from] FrameError),
+    /// An entry that cannot be read.
+    #[error("the other process told of a frame that cannot be: {0}")]
+    Message(#[from] MessageError),
+    /// What the system says.
+    #[error("{what}: {source}")]
+    Os {
+        /// What was tried.
+        what: String,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn os(what: impl Into<String>, errno: impl Into<std::io::Error>) -> Self {
+        Error::Os {
+            what: what.into(),
+            source: errno.into(),
+        }
+    }
+
+    /// The shared code, by what the caller can do next.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Error::Name(_) => ErrorCode::InvalidConfig,
+            Error::NotFound(_) => ErrorCode::NotFound,
+            Error::Taken(_) => ErrorCode::Busy,
+            Error::Stranger(_) => ErrorCode::PermissionDenied,
+            Error::Told(failure) => failure.code(),
+            Error::Gone(_) => ErrorCode::DeviceLost,
+            Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => ErrorCode::Data,
+            Error::Timeout(_) => ErrorCode::Timeout,
+            Error::Cancelled => ErrorCode::Aborted,
+            Error::Arena(_) => ErrorCode::Quota,
+            Error::Os { source, .. } => ErrorCode::of_io(source.kind()),
+        }
+    }
+
+    /// The finer class.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Error::Name(_) => "share-name",
+            Error::NotFound(_) => "no-such-share",
+            Error::Taken(_) => "share-taken",
+            Error::Stranger(_) => "share-of-another-user",
+            Error::Told(failure) => &failure.reason,
+            Error::Gone(_) => "owner-gone",
+            Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => "share-protocol",
+            Error::Timeout(_) => "share-silent",
+            Error::Cancelled => "cancelled",
+            Error::Arena(_) => "shared-memory",
+            Error::Os { .. } => "io",
+        }
+    }
+}

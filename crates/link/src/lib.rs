@@ -1,0 +1,44 @@
+//! Frames between processes: in shared memory, without a copy, and without trust.
+//!
+//! One process owns a source's memory ([`Publisher`]); others of the same user read it ([`Reader`]). A socket says hello, carries fds,
+//! changes of format and the end; frames themselves go by a ring that only the owner writes ([`beamline_arena::grant`]).
+//!
+//! ```text
+//! Publisher ── socket: Welcome + fds, Segment + fd, Caps, End ──▶ Reader
+//!           ── ring: FrameMessage (grants of up to four slots) ─▶
+//!           ◀─ return page: counters and dirty bits, an eventfd ──
+//! ```
+//!
+//! It is not a transport between machines, and knows nothing of sources or loops: `flow` joins them. Whatever a client says or does costs
+//! nobody but itself: its policy drops for it alone, and what it held comes back when its socket ends.
+//!
+//! | file | what |
+//! |---|---|
+//! | `message.rs` | a frame as the words of a ring's entry, without I/O |
+//! | `wire.rs` | what the socket carries, as bytes, without I/O |
+//! | `place.rs` | where a share listens |
+//! | `socket.rs` | messages with fds |
+//! | `client.rs` | one reader, from the owner's side |
+//! | `publisher.rs` | the owner |
+//! | `reader.rs` | the client |
+//!
+//! Start reading at `publisher.rs`.
+
+mod client;
+mod error;
+mod message;
+mod place;
+mod publisher;
+mod reader;
+mod socket;
+mod wire;
+
+pub use client::ClientInfo;
+pub use error::Error;
+pub use message::{FrameMessage, MessageError, PlaneAt, SlotAt};
+pub use place::{Place, list};
+pub use publisher::{Limits, Publisher};
+pub use reader::{Next, Reader, ReaderOptions};
+#[doc(hidden)]
+pub use wire::fuzz as fuzz_wire;
+pub use wire::{Caps as WireCaps, ClientPolicy, Failure, FromClient, Hello, ToClient};

@@ -1,0 +1,358 @@
+//! The client's side: frames of another process, in its memory.
+
+use crate::{
+    error::Error,
+    message::{FrameMessage, SLOTS_MAX},
+    place::Place,
+    socket::{Received, Socket},
+    wire::{ClientPolicy, FromClient, Hello, ToClient, version},
+};
+use beamline_arena::{Access, FarPool, Lease, Pool, SharedPage, grant::Told};
+use beamline_media::{Caps, Frame, Plane};
+use rustix::{event::Timespec, thread::futex};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long a greeting may take.
+const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a reader that sleeps looks at its socket: that is how soon it learns that the owner is gone.
+const LOOK: Duration = Duration::from_millis(40);
+
+/// How a share is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderOptions {
+    /// Frames that may be held at once.
+    pub hold: u32,
+    /// Frames that may wait at the owner's.
+    pub queue: u32,
+    /// What happens when as many wait.
+    pub policy: ClientPolicy,
+    /// How memory is mapped: [`Access::Private`] where JavaScript will see it.
+    pub access: Access,
+}
+
+impl Default for ReaderOptions {
+    fn default() -> Self {
+        ReaderOptions {
+            hold: 4,
+            queue: 4,
+            policy: ClientPolicy::Latest,
+            access: Access::Read,
+        }
+    }
+}
+
+/// What [`Reader::next`] gives.
+#[derive(Debug)]
+pub enum Next {
+    /// A frame; and how many the share has published before it.
+    Frame(Frame, u64),
+    /// The format has changed.
+    Caps(Caps),
+    /// Nothing within the time.
+    Nothing,
+    /// The source has ended.
+    End,
+}
+
+/// A share that was joined. One thread reads; frames may live on any, and longer than it.
+#[derive(Debug)]
+pub struct Reader {
+    name: String,
+    socket: Arc<Socket>,
+    pool: FarPool,
+    options: ReaderOptions,
+    caps: Caps,
+    live: bool,
+    read: u32,
+    looked: Instant,
+    /// What the socket said while a frame was looked for.
+    pending: Option<Caps>,
+    over: Option<Over>,
+    skipped: u64,
+}
+
+#[derive(Debug)]
+enum Over {
+    End,
+    Failed(crate::wire::Failure),
+    Gone,
+}
+
+impl Reader {
+    /// Joins a share. `pool` is where its memory is counted.
+    ///
+    /// Blocks: up to 5 s, or until `cancelled`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Told`] when the owner refuses, [`Error::Stranger`], [`Error::Protocol`], [`Error::Timeout`].
+    pub fn connect(
+        place: &Place,
+        pool: &Pool,
+        options: ReaderOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        Self::join(Socket::connect(place)?, place.name(), pool, options, cancelled)
+    }
+
+    /// The same over a socket that was inherited.
+    ///
+    /// # Errors
+    /// As [`Reader::connect`].
+    pub fn from_fd(
+        fd: rustix::fd::OwnedFd,
+        pool: &Pool,
+        options: ReaderOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        Self::join(Socket::from_fd(fd)?, "an inherited socket", pool, options, cancelled)
+    }
+
+    fn join(
+        socket: Socket,
+        name: &str,
+        pool: &Pool,
+        options: ReaderOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        let hello = Hello {
+            version: version(),
+            hold: options.hold,
+            queue: options.queue,
+            policy: options.policy,
+            look: false,
+        };
+        socket.send(&FromClient::Hello(hello), &[])?;
+        let (caps, live, fds) = greeting(&socket, name, cancelled)?;
+        let broken = |what: &str| Error::Protocol(what.into());
+        let [tell, returns, wake] = <[_; 3]>::try_from(fds).map_err(|_| broken("a welcome without its three fds"))?;
+        let socket = Arc::new(socket);
+        let tell = SharedPage::attach(tell, Access::Read)?;
+        let returns = SharedPage::attach(returns, Access::Shared)?;
+        Ok(Reader {
+            name: name.into(),
+            pool: FarPool::new(pool, options.access, tell, returns, wake, socket.clone()),
+            socket,
+            options,
+            caps,
+            live,
+            read: 0,
+            looked: Instant::now(),
+            pending: None,
+            over: None,
+            skipped: 0,
+        })
+    }
+
+    /// What a share gives, without joining it.
+    ///
+    /// # Errors
+    /// As [`Reader::connect`].
+    pub fn look(place: &Place) -> Result<(Caps, bool), Error> {
+        let socket = Socket::connect(place)?;
+        let hello = Hello {
+            version: version(),
+            hold: 1,
+            queue: 1,
+            policy: ClientPolicy::Latest,
+            look: true,
+        };
+        socket.send(&FromClient::Hello(hello), &[])?;
+        greeting(&socket, place.name(), &|| false).map(|(caps, live, _)| (caps, live))
+    }
+
+    /// What comes.
+    #[must_use]
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// Whether pictures come at their own time.
+    #[must_use]
+    pub fn live(&self) -> bool {
+        self.live
+    }
+
+    /// Frames that were given back unseen because a newer one was there already (`latest`).
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The next frame, waited for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the owner's process has ended, [`Error::Told`] when its source has failed; what does not fit the protocol.
+    pub fn next(&mut self, timeout: Duration) -> Result<Next, Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(caps) = self.pending.take() {
+                self.caps = caps.clone();
+                return Ok(Next::Caps(caps));
+            }
+            if let Some(message) = self.entry()? {
+                return self.frame(&message);
+            }
+            let now = Instant::now();
+            if self.over.is_none() && now.duration_since(self.looked) >= LOOK {
+                self.looked = now;
+                self.hear()?;
+                continue;
+            }
+            match &self.over {
+                Some(Over::End) => return Ok(Next::End),
+                Some(Over::Failed(failure)) => return Err(Error::Told(failure.clone())),
+                Some(Over::Gone) => return Err(Error::Gone(self.name.clone())),
+                None => {}
+            }
+            if now >= deadline {
+                return Ok(Next::Nothing);
+            }
+            self.sleep((deadline - now).min(LOOK));
+        }
+    }
+
+    /// The next entry; with `latest` the newest, what lies before it goes back.
+    fn entry(&mut self) -> Result<Option<FrameMessage>, Error> {
+        let mut newest = None;
+        loop {
+            match self.pool.tell().read(self.read) {
+                Told::Nothing => break,
+                Told::Overrun => return Err(Error::Protocol("frames were told over unread ones".into())),
+                Told::Entry(entry) => {
+                    self.read = self.read.wrapping_add(1);
+                    let message = FrameMessage::decode(&entry)?;
+                    if let Some(older) = newest.replace(message) {
+                        self.skipped += 1;
+                        drop(self.leases(&older)?);
+                    }
+                    if self.options.policy != ClientPolicy::Latest {
+                        break;
+                    }
+                }
+            }
+        }
+        if newest.is_some() {
+            self.pool.returns().has_read(self.read);
+        }
+        Ok(newest)
+    }
+
+    /// The slots of an entry, all of them.
+    fn leases(&mut self, message: &FrameMessage) -> Result<[Option<Lease>; SLOTS_MAX], Error> {
+        let mut leases = [const { None }; SLOTS_MAX];
+        for (to, at) in leases.iter_mut().zip(&message.slots[..message.slot_count]) {
+            if !self.pool.knows(u32::from(at.segment)) {
+                // Its fd was sent before the entry was told.
+                self.hear()?;
+            }
+            let lease = self
+                .pool
+                .receive(u32::from(at.segment), u32::from(at.slot), at.generation);
+            *to = Some(lease.ok_or_else(|| Error::Protocol("a slot of an unknown segment".into()))?);
+        }
+        Ok(leases)
+    }
+
+    fn frame(&mut self, message: &FrameMessage) -> Result<Next, Error> {
+        let leases = self.leases(message)?;
+        let planes = message.planes[..message.info.format.plane_count()].iter().map(|at| {
+            let lease = leases[usize::from(at.slot)].clone();
+            let lease = lease.ok_or_else(|| Error::Protocol("a plane in no slot".into()))?;
+            Ok(Plane {
+                lease,
+                offset: at.offset as usize,
+                stride: at.stride as usize,
+            })
+        });
+        let planes = planes.collect::<Result<Vec<_>, Error>>()?;
+        Ok(Next::Frame(Frame::new(message.info, planes)?, message.number))
+    }
+
+    /// Reads what the socket has.
+    fn hear(&mut self) -> Result<(), Error> {
+        loop {
+            match self.socket.receive::<ToClient>() {
+                Ok(Received::Message(message, fds)) => self.heard(message, fds)?,
+                Ok(Received::Nothing) => return Ok(()),
+                Ok(Received::End) => {
+                    self.over.get_or_insert(Over::Gone);
+                    return Ok(());
+                }
+                Err(Error::Os { .. }) => {
+                    self.over.get_or_insert(Over::Gone);
+                    return Ok(());
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    fn heard(&mut self, message: ToClient, fds: Vec<rustix::fd::OwnedFd>) -> Result<(), Error> {
+        match message {
+            ToClient::Segment {
+                number,
+                slot_size,
+                slots,
+            } => {
+                let fd = fds
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| Error::Protocol("a segment without its fd".into()))?;
+                let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
+                self.pool.attach(number, fd, slot_size, slots)?;
+            }
+            ToClient::Caps(caps) => {
+                let caps = caps.to_media();
+                self.pending = Some(caps.ok_or_else(|| Error::Protocol("a format that nobody knows".into()))?);
+            }
+            ToClient::End => self.over = Some(Over::End),
+            ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Over::Failed(failure)),
+            ToClient::Welcome { .. } => return Err(Error::Protocol("a second welcome".into())),
+        }
+        Ok(())
+    }
+
+    /// Sleeps until an entry is told, or a while.
+    fn sleep(&self, at_most: Duration) {
+        let (tell, returns) = (self.pool.tell(), self.pool.returns());
+        returns.client_sleeps();
+        if tell.written() == self.read {
+            let timeout = Timespec {
+                tv_sec: at_most.as_secs() as i64,
+                tv_nsec: i64::from(at_most.subsec_nanos()),
+            };
+            // It returns at once when the word is not what we read: an entry came meanwhile.
+            let _ = futex::wait(tell.futex(), futex::Flags::empty(), self.read, Some(&timeout));
+        }
+        returns.client_wakes(self.read);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Frames that are still open live on, and with them the socket: without this the owner would go on granting.
+        let _ = self.socket.send(&FromClient::Bye { read: self.read }, &[]);
+    }
+}
+
+/// Waits for the owner's answer to a hello.
+fn greeting(
+    socket: &Socket,
+    name: &str,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<(Caps, bool, Vec<rustix::fd::OwnedFd>), Error> {
+    match socket.receive_by(Instant::now() + HELLO_PATIENCE, cancelled)? {
+        Received::Message(ToClient::Welcome { caps, live }, fds) => {
+            let caps = caps.to_media();
+            let caps = caps.ok_or_else(|| Error::Protocol("a format that nobody knows".into()))?;
+            Ok((caps, live, fds))
+        }
+        Received::Message(ToClient::Refused(failure) | ToClient::Failed(failure), _) => Err(Error::Told(failure)),
+        Received::Message(..) => Err(Error::Protocol("an answer that is no welcome".into())),
+        Received::Nothing => Err(Error::Timeout(name.into())),
+        Received::End => Err(Error::Gone(name.into())),
+    }
+}

@@ -1,0 +1,215 @@
+//! What the socket carries, as bytes: one JSON object per message, with its fds beside it. Rare, so legible.
+//!
+//! Messages have a length by themselves (`SOCK_SEQPACKET`); what is longer than [`MESSAGE_MAX`] is cut by the kernel and refused here.
+
+use crate::error::Error;
+use beamline_media::{ColorSpace, ErrorCode, PixelFormat, Rational, Rotation, Size};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of the longest message.
+pub(crate) const MESSAGE_MAX: usize = 4096;
+/// Fds of one message.
+pub(crate) const FDS_MAX: usize = 3;
+/// The most frames that one client may hold and queue.
+pub(crate) const FRAMES_MAX: u32 = 64;
+
+/// What both sides must be alike in: rings carry numbers of one build's tables.
+pub(crate) fn version() -> String {
+    format!("{}/{}", env!("CARGO_PKG_VERSION"), PixelFormat::ALL.len())
+}
+
+/// What happens for a reader that does not keep up. Nobody waits for it, so `block` is not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientPolicy {
+    /// Only the newest frame waits.
+    Latest,
+    /// The oldest waiting frame makes room.
+    DropOldest,
+    /// The new frame is dropped.
+    DropNewest,
+}
+
+/// What a client says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FromClient {
+    /// First.
+    Hello(Hello),
+    /// It reads no more: entries from this number on were not looked at and are the owner's again. What it holds it gives back in time.
+    Bye {
+        /// How many it has read (wraps).
+        read: u32,
+    },
+}
+
+/// The greeting of a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Must be the owner's.
+    pub version: String,
+    /// Frames that it may hold at once, 1 to 32.
+    pub hold: u32,
+    /// Frames that may wait for it in the owner, 1 to 32.
+    pub queue: u32,
+    /// What happens when as many wait.
+    pub policy: ClientPolicy,
+    /// Whether it only wants to know what there is: then the owner says `Welcome` without fds, and that is all.
+    #[serde(default)]
+    pub look: bool,
+}
+
+impl Hello {
+    /// Whether an owner can serve it.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let refuse = |code: ErrorCode, reason: &str, message: String| Err(Failure::new(code, reason, message));
+        if self.version != version() {
+            let (theirs, ours) = (&self.version, version());
+            let message =
+                format!("expected a client of version {ours} but {theirs} came: use the same Beamline on both sides");
+            return refuse(ErrorCode::NotSupported, "share-version", message);
+        }
+        let half = FRAMES_MAX / 2;
+        if !(1..=half).contains(&self.hold) || !(1..=half).contains(&self.queue) {
+            let (hold, queue) = (self.hold, self.queue);
+            let message = format!("expected 1 to {half} frames to hold and to wait but received {hold} and {queue}");
+            return refuse(ErrorCode::InvalidConfig, "invalid-argument", message);
+        }
+        Ok(())
+    }
+}
+
+/// The format of a share, as it is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Caps {
+    /// Slug of the pixel format.
+    pub format: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Pictures per second, when steady: numerator and denominator.
+    pub frame_rate: Option<(u32, u32)>,
+    /// H.273 code points: primaries, transfer, matrix.
+    pub color: (u8, u8, u8),
+    /// Whether samples use all their values.
+    pub full_range: Option<bool>,
+    /// Degrees to turn clockwise.
+    pub rotation: u32,
+}
+
+impl Caps {
+    /// As it is told. Shares carry raw pictures alone.
+    #[must_use]
+    pub fn of(caps: &beamline_media::Caps) -> Self {
+        let color = caps.color;
+        Caps {
+            format: caps.pixel_format.unwrap_or(PixelFormat::I420).slug().into(),
+            width: caps.size.width,
+            height: caps.size.height,
+            frame_rate: caps.frame_rate.map(|r| (r.num, r.den)),
+            color: (color.primaries, color.transfer, color.matrix),
+            full_range: color.full_range,
+            rotation: caps.rotation.degrees(),
+        }
+    }
+
+    /// As it was meant; `None` when there is no such format.
+    #[must_use]
+    pub fn to_media(&self) -> Option<beamline_media::Caps> {
+        let format = PixelFormat::from_name(&self.format)?;
+        Some(beamline_media::Caps {
+            frame_rate: self.frame_rate.and_then(|(num, den)| Rational::new(num, den)),
+            color: ColorSpace {
+                primaries: self.color.0,
+                transfer: self.color.1,
+                matrix: self.color.2,
+                full_range: self.full_range,
+            },
+            rotation: Rotation::from_degrees(f64::from(self.rotation)),
+            ..beamline_media::Caps::raw(format, Size::new(self.width, self.height))
+        })
+    }
+}
+
+/// An error that crosses to another process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Name of the shared code.
+    pub code: String,
+    /// The finer class.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Failure {
+    /// An error to be told.
+    #[must_use]
+    pub fn new(code: ErrorCode, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        // With its quotes and braces it must stay far below a message's length.
+        let message = message.into().chars().take(500).collect();
+        Failure {
+            code: code.name().into(),
+            reason: reason.into(),
+            message,
+        }
+    }
+
+    /// The shared code; Internal for one that we do not know.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::from_name(&self.code).unwrap_or(ErrorCode::Internal)
+    }
+}
+
+/// What the owner says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ToClient {
+    /// The answer to a hello; with the fds of the tell page, the return page and the owner's eventfd.
+    Welcome {
+        /// What comes.
+        caps: Caps,
+        /// Whether pictures come at their own time.
+        live: bool,
+    },
+    /// The answer to a hello that cannot be served.
+    Refused(Failure),
+    /// A further segment, with its fd. Before the first entry that names it.
+    Segment {
+        /// Its number on this link.
+        number: u32,
+        /// Bytes per slot.
+        slot_size: u64,
+        /// Slots.
+        slots: u32,
+    },
+    /// The format has changed.
+    Caps(Caps),
+    /// The source has ended; what was granted may still be read.
+    End,
+    /// The source has failed.
+    Failed(Failure),
+}
+
+/// As bytes.
+pub(crate) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}
+
+/// From bytes that came from another process.
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Protocol(e.to_string()))
+}
+
+/// Both parsers of socket bytes, for the fuzzer.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    if let Ok(FromClient::Hello(hello)) = decode::<FromClient>(bytes) {
+        let _ = hello.check();
+    }
+    if let Ok(ToClient::Welcome { caps, .. } | ToClient::Caps(caps)) = decode::<ToClient>(bytes) {
+        let _ = caps.to_media();
+    }
+}

@@ -1,0 +1,112 @@
+import { checkOneOf, checkOptions, checkSignal, checkWhole } from './options.js'
+import { argumentError } from './errors.js'
+import { engine } from './native/engine.js'
+
+/** How a source is shared. */
+export interface ShareOptions {
+  /** Readers at once, at most: 1 to 1024; 64 unless told otherwise. */
+  clients?: number
+  /** A file's frames come at their own time (`realtime`) unless told otherwise; `fast`: as soon as they are decoded. */
+  pace?: 'realtime' | 'fast'
+  /** Cancels the opening. */
+  signal?: AbortSignal
+}
+
+/** One reader of a share. */
+export interface ShareClient {
+  /** Tells readers of one share apart. */
+  id: number
+  /** Its process. */
+  pid: number
+  /** Frames that it holds, or was told of and has not read yet. */
+  held: number
+  /** Frames that it was told of and, as it says, has not read yet. */
+  behind: number
+  /** Frames that wait until it lets some go. */
+  waiting: number
+  /** Frames that it was given. */
+  granted: number
+  /** Frames that its policy has dropped. */
+  dropped: number
+}
+
+/** Numbers of a share. */
+export interface ShareStats {
+  /** Frames that were shown to readers. */
+  published: number
+  /** Frames that readers held when they ended without a word, and that came back by themselves. */
+  swept: number
+  /** Who reads now. */
+  clients: ShareClient[]
+}
+
+interface NativeShare {
+  id: number
+  name: string
+}
+
+/**
+ * A source whose frames other processes of the same user read, in the same memory: `openCapture('shared:' + name)` there.
+ *
+ * It drives the source; local loops go on beside it. Readers that are slow, stopped or dead hold nobody up. Close it: `close()`, or
+ * `await using`; the source goes on.
+ */
+export class Share implements AsyncDisposable {
+  readonly #id: number
+  #last: ShareStats | undefined
+  #closing: Promise<void> | undefined
+
+  /** Under which others find it. */
+  readonly name: string
+
+  /** @internal */
+  constructor(native: NativeShare) {
+    this.#id = native.id
+    this.name = native.name
+  }
+
+  /** Who reads, how far behind, and how many frames each holds: a snapshot. */
+  get clients(): ShareClient[] {
+    return this.#closing ? [] : this.stats().clients
+  }
+
+  /** Numbers so far; after closing, the last ones. */
+  stats(): ShareStats {
+    return this.#last ?? (JSON.parse(engine().native.shareStats(this.#id)) as ShareStats)
+  }
+
+  /** Ends it: the name is free, readers are told the end. What they hold stays theirs until they close it. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    this.#last = this.stats()
+    const last = await engine().request<ShareStats | null>((request) => engine().native.closeShare(request, this.#id))
+    if (last) this.#last = last
+  }
+
+  /** The same as {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+/** Makes a share: `start` is the native call, with the request's number and the options as JSON. */
+export async function openShare(
+  name: string,
+  options: ShareOptions,
+  start: (request: number, json: string) => unknown,
+): Promise<Share> {
+  if (typeof name !== 'string') throw argumentError('name', 'the name of a share', name)
+  checkOptions(options)
+  checkWhole('clients', options.clients, 1, 1024)
+  checkOneOf('pace', options.pace, ['realtime', 'fast'])
+  checkSignal(options.signal)
+  const json = JSON.stringify({ name, clients: options.clients, pace: options.pace })
+  const native = await engine().request<NativeShare>((request) => start(request, json), {
+    signal: options.signal,
+    dispose: (late) => void new Share(late).close(),
+  })
+  return new Share(native)
+}
