@@ -20,27 +20,30 @@ export async function run({ quick }) {
   const figures = []
   let command
   for (const mode of ['external', 'wasm', 'copy']) {
-    const least = []
-    for (const [width, height] of SIZES) {
-      const large = width > 1000
-      const frames = mode === 'copy' && large ? 32 : 8000
-      // Both cores: the producer has one of its own, as it would have in life.
-      const argv = pinned(
-        '0,1',
-        work('frame', meter, await still(width, height), width, height, frames, quick ? 5 : 20),
-      )
-      const result = await answer(argv, { env: { BEAMLINE_ZERO_COPY: mode } })
-      if (result.mode !== mode) throw new Error(`asked for ${mode}, got ${result.mode}`)
-      command ??= `BEAMLINE_ZERO_COPY=… ${line(argv)}`
-      const us = Math.min(...result.us)
-      least.push(us)
-      runs[`${mode} ${width}×${height}`] = result.us
+    // The sizes in turn, the least of 40 runs each: a host that is busy for a second would else fall on one of them alone.
+    const found = SIZES.map(() => ({ us: [], copies: 0 }))
+    for (let round = 0; round < (quick ? 1 : 8); round++) {
+      for (const [i, [width, height]] of SIZES.entries()) {
+        const frames = mode === 'copy' && width > 1000 ? 32 : 8000
+        // Both cores: the producer has one of its own, as it would have in life.
+        const argv = pinned('0,1', work('frame', meter, await still(width, height), width, height, frames, 5))
+        const result = await answer(argv, { env: { BEAMLINE_ZERO_COPY: mode } })
+        if (result.mode !== mode) throw new Error(`asked for ${mode}, got ${result.mode}`)
+        command ??= `BEAMLINE_ZERO_COPY=… ${line(argv)}`
+        found[i].us.push(...result.us)
+        found[i].copies += result.copies
+      }
+    }
+    const least = found.map(({ us }) => Math.min(...us))
+    for (const [i, [width, height]] of SIZES.entries()) {
+      const { us, copies } = found[i]
+      runs[`${mode} ${width}×${height}`] = us
       const bounded = mode !== 'copy'
       figures.push({
         name: `${mode}, ${width}×${height}`,
-        value: `${us.toFixed(2)} µs`,
-        reached: bounded ? us <= 2.5 && result.copies === 0 : null,
-        note: `${result.copies ? `${result.copies} copies` : '0 copies'}${bounded ? '' : '; for comparison'}`,
+        value: `${least[i].toFixed(2)} µs`,
+        reached: bounded ? least[i] <= 2.5 && copies === 0 : null,
+        note: `${copies ? `${copies} copies` : '0 copies'}${bounded ? '' : '; for comparison'}`,
       })
     }
     const ratio = least[1] / least[0]
