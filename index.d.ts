@@ -227,6 +227,60 @@ export declare class VideoFrame {
 }
 /** W3C `AllowSharedBufferSource`: bytes in an array buffer, shared or not, or a view of one. */
 export type AllowSharedBufferSource = ArrayBufferLike | ArrayBufferView;
+/** How a source is shared. */
+export interface ShareOptions {
+	/** Readers at once, at most: 1 to 1024; 64 unless told otherwise. */
+	clients?: number;
+	/** A file's frames come at their own time (`realtime`) unless told otherwise; `fast`: as soon as they are decoded. */
+	pace?: "realtime" | "fast";
+	/** Cancels the opening. */
+	signal?: AbortSignal;
+}
+/** One reader of a share. */
+export interface ShareClient {
+	/** Tells readers of one share apart. */
+	id: number;
+	/** Its process. */
+	pid: number;
+	/** Frames that it holds, or was told of and has not read yet. */
+	held: number;
+	/** Frames that it was told of and, as it says, has not read yet. */
+	behind: number;
+	/** Frames that wait until it lets some go. */
+	waiting: number;
+	/** Frames that it was given. */
+	granted: number;
+	/** Frames that its policy has dropped. */
+	dropped: number;
+}
+/** Numbers of a share. */
+export interface ShareStats {
+	/** Frames that were shown to readers. */
+	published: number;
+	/** Frames that readers held when they ended without a word, and that came back by themselves. */
+	swept: number;
+	/** Who reads now. */
+	clients: ShareClient[];
+}
+/**
+ * A source whose frames other processes of the same user read, in the same memory: `openCapture('shared:' + name)` there.
+ *
+ * It drives the source; local loops go on beside it. Readers that are slow, stopped or dead hold nobody up. Close it: `close()`, or
+ * `await using`; the source goes on.
+ */
+export declare class Share implements AsyncDisposable {
+	#private;
+	/** Under which others find it. */
+	readonly name: string;
+	/** Who reads, how far behind, and how many frames each holds: a snapshot. */
+	get clients(): ShareClient[];
+	/** Numbers so far; after closing, the last ones. */
+	stats(): ShareStats;
+	/** Ends it: the name is free, readers are told the end. What they hold stays theirs until they close it. */
+	close(): Promise<void>;
+	/** The same as {@link close}, for `await using`. */
+	[Symbol.asyncDispose](): Promise<void>;
+}
 /** What happens when a queue is full: `block` makes the producer wait; the others drop, and count it. */
 export type QueuePolicy = "block" | "drop-oldest" | "drop-newest" | "latest";
 /** Numbers of one loop. */
@@ -250,6 +304,13 @@ export declare class FrameStream implements AsyncIterable<VideoFrame> {
 	[Symbol.asyncIterator](): AsyncIterableIterator<VideoFrame>;
 	/** The same frames as a Web stream: a loop of its own, cancelled by cancelling the stream. Its reader closes the frames. */
 	get readable(): ReadableStream<VideoFrame>;
+	/**
+	 * The same frames for other processes of this user, in the same memory: they say `openCapture('shared:' + name)`. A name holds letters,
+	 * digits, `-`, `_` and `.`, or is the path of a socket.
+	 *
+	 * Rejects with `BeamlineError`: `Busy` when the name is taken, `InvalidConfig` when it cannot be one.
+	 */
+	share(name: string, options?: ShareOptions): Promise<Share>;
 	/** Numbers of the newest loop; zeros before the first. */
 	stats(): FrameStreamStats;
 }
@@ -380,6 +441,8 @@ export declare class Capture extends EventTarget implements AsyncDisposable, Asy
 	get live(): boolean;
 	/** Frames with another queue than the capture's own. */
 	frames(options?: Pick<OpenCaptureOptions, "queue" | "policy" | "timeoutMs" | "signal">): FrameStream;
+	/** The same frames for other processes: see {@link FrameStream.share}. */
+	share(name: string, options?: ShareOptions): Promise<Share>;
 	/** A loop over the frames from now on. */
 	[Symbol.asyncIterator](): AsyncIterableIterator<VideoFrame>;
 	/** The same frames as a Web stream. */

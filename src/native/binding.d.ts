@@ -91,6 +91,14 @@ export declare class NativeRuntime {
   outputStats(output: number): string
   /** Forgets an output that has ended, and a writer. */
   forgetOutput(output: number, writers: Array<number>): void
+  /** Shares a capture; settles with the share as JSON. */
+  shareCapture(request: number, capture: number, json: string): BindingResult<boolean>
+  /** Shares the pictures of a track; settles with the share as JSON. */
+  shareTrack(request: number, input: number, track: number, frames: string, json: string): BindingResult<boolean>
+  /** Numbers of a share, as JSON; `null` when it is closed. */
+  shareStats(id: number): string
+  /** Ends a share; settles, with its last numbers, when its thread has ended. */
+  closeShare(request: number, id: number): void
   /**
    * `on_ring(stream)` is called when that stream is ready, `on_ring()` when there is something to `drain()`. `scratch` has room for at
    * least one frame's four numbers.

@@ -3,6 +3,12 @@
 //! The test starts itself again as a reader: with `BEAMLINE_KILL_ROLE` set, the process plays that role until it is killed.
 //! `BEAMLINE_KILLS` says how many; 10 000 unless it does.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what fails in a helper fails the test; the counts are for whoever reads the log"
+)]
+
 use beamline_arena::{Arena, PoolConfig, Wait};
 use beamline_link::{ClientPolicy, Limits, Next, Place, Publisher, Reader, ReaderOptions};
 use beamline_media::{Caps, Frame, FrameInfo, FramePool, PixelFormat, Size};

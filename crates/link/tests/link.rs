@@ -1,5 +1,7 @@
 //! Two ends of a link in one process: what crosses, what comes back, who waits for whom (nobody).
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 use beamline_arena::{Access, Arena, PoolConfig, Wait};
 use beamline_link::{ClientPolicy, Error, Limits, Next, Place, Publisher, Reader, ReaderOptions};
 use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, FramePool, PixelFormat, Rational, Size};
