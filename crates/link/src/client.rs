@@ -125,6 +125,9 @@ impl Client {
             return;
         }
         self.keep(&mut books, frame, number);
+        // Whatever comes back now is waited for, also while the thread sleeps.
+        self.tell.owner_sleeps();
+        self.drain_books(&mut books);
     }
 
     fn keep(&self, books: &mut Books, frame: &Frame, number: u64) {
@@ -265,10 +268,20 @@ impl Client {
         Ok(sent)
     }
 
-    /// We are about to sleep; what came back meanwhile is heard.
-    pub(crate) fn before_sleep(&self) {
-        self.tell.owner_sleeps();
-        self.drain();
+    /// The thread is about to sleep; what came back meanwhile is heard. Gives whether anything is out.
+    ///
+    /// It asks to be woken only where somebody waits for what comes back: a wake costs the reader a system call and us a turn, and mostly
+    /// the next frame is soon enough.
+    pub(crate) fn before_sleep(&self, closing: bool) -> bool {
+        let mut books = lock(&self.books);
+        if books.gone {
+            return false;
+        }
+        if closing || books.leaving || !books.queue.is_empty() {
+            self.tell.owner_sleeps();
+        }
+        self.drain_books(&mut books);
+        books.granted.outstanding() > 0
     }
 
     pub(crate) fn after_sleep(&self) {

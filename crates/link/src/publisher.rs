@@ -31,6 +31,8 @@ use std::{
 
 /// How long a client may take to say hello.
 const HELLO_PATIENCE: Duration = Duration::from_secs(2);
+/// How late a slot may come back that nobody asked to be woken for, in ns: for a source whose readers hold all that it has.
+const LATEST: i64 = 4_000_000;
 /// Clients that are connected and have not said hello.
 const STRANGERS_MAX: usize = 64;
 
@@ -66,6 +68,8 @@ struct Shared {
     swept: AtomicU64,
     over: Mutex<Option<ToClient>>,
     closed: AtomicBool,
+    /// Whether the thread sleeps for good, since nothing was out.
+    dozing: AtomicBool,
     wake: OwnedFd,
 }
 
@@ -100,6 +104,7 @@ impl Publisher {
             swept: AtomicU64::new(0),
             over: Mutex::new(None),
             closed: AtomicBool::new(false),
+            dozing: AtomicBool::new(false),
             wake,
         });
         let service = Service::new(Arc::clone(&shared), listener)?;
@@ -126,6 +131,9 @@ impl Publisher {
         let number = self.shared.published.fetch_add(1, Ordering::Relaxed);
         for client in &*self.clients() {
             client.offer(frame, number);
+        }
+        if self.shared.dozing.load(Ordering::SeqCst) && self.shared.dozing.swap(false, Ordering::SeqCst) {
+            ring(&self.shared.wake);
         }
     }
 
@@ -270,9 +278,9 @@ impl Service {
                 }
             }
             let clients = self.snapshot();
-            clients.iter().for_each(|c| c.before_sleep());
-            let timeout = self.patience(closed);
+            let timeout = self.patience(closed, self.anything_out(&clients, closed));
             let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
+            self.shared.dozing.store(false, Ordering::SeqCst);
             clients.iter().for_each(|c| c.after_sleep());
             let mut gone = Vec::new();
             for event in &events[..count] {
@@ -299,13 +307,28 @@ impl Service {
             .clone()
     }
 
-    /// Sleeps for good, but for strangers whose time runs out.
-    fn patience(&self, closed: bool) -> Option<Timespec> {
-        let limited = closed || !self.strangers.is_empty();
-        limited.then_some(Timespec {
-            tv_sec: 0,
-            tv_nsec: 100_000_000,
-        })
+    /// Hears what came back; whether anything is still out. If not, `publish` wakes us with the next frame.
+    fn anything_out(&self, clients: &[Arc<Client>], closed: bool) -> bool {
+        let out = || clients.iter().filter(|c| c.before_sleep(closed)).count() > 0;
+        if out() {
+            return true;
+        }
+        // SeqCst: of "doze, then look at the books" and "write into the books, then look whether they doze" one sees the other.
+        self.shared.dozing.store(true, Ordering::SeqCst);
+        out()
+    }
+
+    /// Sleeps for good, but for strangers whose time runs out, and for what is out: the source may wait for a slot that a reader has given
+    /// back without a wake.
+    fn patience(&self, closed: bool, out: bool) -> Option<Timespec> {
+        let tv_nsec = if out {
+            LATEST
+        } else if closed || !self.strangers.is_empty() {
+            100_000_000
+        } else {
+            return None;
+        };
+        Some(Timespec { tv_sec: 0, tv_nsec })
     }
 
     fn event(&mut self, id: u64, what: u64, clients: &[Arc<Client>], gone: &mut Vec<u64>) {
