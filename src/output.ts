@@ -22,9 +22,9 @@ export interface CreateOutputOptions {
 export interface OutputVideoConfig {
   /** Codec string (`avc1.640028`) or family (`h264`). */
   codec: string
-  /** Width in pixels: frames are scaled when theirs differs. */
+  /** Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is written as 332. */
   width?: number
-  /** Height in pixels: frames are scaled when theirs differs. */
+  /** Height in pixels: frames are scaled when theirs differs. Of an odd one the encoder takes one pixel less. */
   height?: number
   /** Bits per second. Default: constant quality. */
   bitrate?: number
@@ -110,6 +110,8 @@ export class Output implements AsyncDisposable {
   /** Why it was given up, once it was. */
   #broken: { reason: unknown } | undefined
   #breaking: Promise<OutputReport> | undefined
+  /** What a `close()` that failed has left. */
+  #left: Promise<OutputReport> | undefined
   /** The last numbers, once it has ended. */
   #last: OutputStats | undefined
 
@@ -184,8 +186,8 @@ export class Output implements AsyncDisposable {
   }
 
   /**
-   * Completes the file. Rejects with what went wrong; what was written before stays playable. Cancelled by `signal` or by `abort()`, it
-   * rejects with the reason, and what is playable is kept.
+   * Completes the file. Rejects with what went wrong: `abort()` then tells whether what was written before is playable. Cancelled by
+   * `signal` or by `abort()`, it rejects with the reason, and what is playable is kept.
    */
   async close(options: CloseOptions = {}): Promise<OutputReport> {
     checkOptions(options)
@@ -221,8 +223,8 @@ export class Output implements AsyncDisposable {
 
   /**
    * Gives up. What is playable is kept (`playable: true`); else nothing is left of it, and a file that was there before is as it was.
-   * A `close()` that waits rejects with an `AbortError`, and so does a later one. After a `close()` that has settled it gives that one's
-   * result.
+   * A `close()` that waits rejects with an `AbortError`, and so do later calls of `close()` and `write()`. After a failure (a full disk,
+   * say) it tells what that has left; after a `close()` that has completed the file it gives that one's report.
    */
   async abort(): Promise<OutputReport> {
     return this.#breakOff(new DOMException('the output was aborted', 'AbortError'))
@@ -230,7 +232,7 @@ export class Output implements AsyncDisposable {
 
   #breakOff(reason: unknown): Promise<OutputReport> {
     if (this.#breaking) return this.#breaking
-    if (this.#closing && this.#last) return this.#closing
+    if (this.#closing && this.#last) return this.#left ?? this.#closing
     this.#broken = { reason }
     this.#cancelClose?.(reason)
     for (const lane of this.#lanes) lane.cut(reason)
@@ -239,8 +241,15 @@ export class Output implements AsyncDisposable {
 
   async #end(start: (request: number) => unknown): Promise<OutputReport> {
     try {
-      const { durationUs, ...report } = await engine().request<NativeReport>(start)
-      return { ...report, duration: durationUs }
+      return await report(start)
+    } catch (error) {
+      if (!this.#broken) for (const lane of this.#lanes) lane.cut(error)
+      // Asked now, while the native side still knows the output.
+      if (!this.#last) {
+        this.#left = report((request) => engine().native.abortOutput(request, this.#id))
+        this.#left.catch(() => undefined)
+      }
+      throw error
     } finally {
       // Once, although a close() that was broken off ends twice.
       if (!this.#last) {
@@ -265,6 +274,11 @@ export class Output implements AsyncDisposable {
     // What went wrong was said by the write or close() that it hit.
     await (this.#breaking ?? this.#closing ?? this.abort()).catch(() => undefined)
   }
+}
+
+async function report(start: (request: number) => unknown): Promise<OutputReport> {
+  const { durationUs, ...rest } = await engine().request<NativeReport>(start)
+  return { ...rest, duration: durationUs }
 }
 
 function description(config: { description?: Uint8Array }): { description?: number[] } {
