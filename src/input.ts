@@ -407,8 +407,15 @@ export async function openInput(source: InputSource, options: OpenInputOptions =
     return new Input(native, release)
   } catch (error) {
     release()
-    throw error
+    throw options.recover === true ? withoutRecover(error) : error
   }
+}
+
+/** The hint to pass `recover` is none for those who have done so. */
+function withoutRecover(error: unknown): unknown {
+  if (!(error instanceof BeamlineError) || !error.hint?.includes('recover: true')) return error
+  const { code, reason, message, cause } = error
+  return new BeamlineError(message, { code, reason, cause, hint: 'copy the file again: too little of it is here' })
 }
 
 function prepare(source: InputSource, recover: boolean): Opened {
