@@ -20,13 +20,16 @@ interface Waiting {
 /** Writes of one track, in their order, with back-pressure as promises. */
 export class Lane {
   readonly writer: number
+  readonly output: object
   readonly #waiting: Waiting[] = []
   readonly #idle: Array<() => void> = []
   /** What writes are told once nothing is taken any more. */
   #over: { reason: unknown } | undefined
 
-  constructor(writer: number) {
+  /** `output` is not forgotten as long as somebody has a track of it. */
+  constructor(writer: number, output: object) {
     this.writer = writer
+    this.output = output
   }
 
   /** `attempt` says whether the item was taken; `keep` makes the item last until it is, and says how to let it go. */

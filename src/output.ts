@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { argumentError, BeamlineError } from './errors.js'
 import { type AudioTrackDecoderConfig, Input, type Track, type VideoTrackDecoderConfig } from './input.js'
 import { EncodedAudioChunk, EncodedVideoChunk } from './media/chunks.js'
+import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
 import { engine, unwrap } from './native/engine.js'
 import { checkFlag, checkOneOf, checkOptions, checkSignal, checkTimes, checkWhole } from './options.js'
 import { type OutputTarget, type Sink, sinkOf } from './output-target.js'
@@ -103,6 +104,9 @@ export class Output implements AsyncDisposable {
   readonly #id: number
   readonly #release: () => void
   readonly #lanes: Lane[] = []
+  readonly #writers: number[] = []
+  /** Inputs that are copied from: not forgotten as long as this goes on. */
+  readonly #copied: Input[] = []
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = () => void this.#breakOff(this.#signal?.reason).catch(() => undefined)
   #closing: Promise<OutputReport> | undefined
@@ -116,7 +120,8 @@ export class Output implements AsyncDisposable {
   #last: OutputStats | undefined
 
   /** @internal */
-  constructor(id: number, release: () => void, signal: AbortSignal | undefined) {
+  constructor(id: number, release: () => void, signal: AbortSignal | undefined, place: string | undefined) {
+    watchLeak(this, 'Output', place, ending(id, this.#writers, release))
     this.#id = id
     this.#release = release
     this.#signal = signal
@@ -170,8 +175,9 @@ export class Output implements AsyncDisposable {
   }
 
   #lane(writer: number): Lane {
-    const lane = new Lane(writer)
+    const lane = new Lane(writer, this)
     this.#lanes.push(lane)
+    this.#writers.push(writer)
     return lane
   }
 
@@ -183,6 +189,7 @@ export class Output implements AsyncDisposable {
     checkFlag('shortest', options.shortest)
     const json = JSON.stringify({ from: options.from, to: options.to, shortest: options.shortest })
     unwrap(engine().native.copyTrack(this.#id, Input.numberOf(track.input), track.index, json))
+    this.#copied.push(track.input)
   }
 
   /**
@@ -253,12 +260,11 @@ export class Output implements AsyncDisposable {
     } finally {
       // Once, although a close() that was broken off ends twice.
       if (!this.#last) {
+        closedInTime(this)
+        this.#copied.length = 0
         this.#signal?.removeEventListener('abort', this.#onAbort)
         this.#last = this.stats()
-        engine().native.forgetOutput(
-          this.#id,
-          this.#lanes.map((lane) => lane.writer),
-        )
+        engine().native.forgetOutput(this.#id, this.#writers)
         this.#release()
       }
     }
@@ -273,6 +279,19 @@ export class Output implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // What went wrong was said by the write or close() that it hit.
     await (this.#breaking ?? this.#closing ?? this.abort()).catch(() => undefined)
+  }
+}
+
+/** Ends a forgotten output; made out here, where nothing can refer to it. */
+function ending(id: number, writers: number[], release: () => void): () => void {
+  return () => {
+    const aborted = report((request) => engine().native.abortOutput(request, id))
+    aborted
+      .catch(() => undefined)
+      .finally(() => {
+        engine().native.forgetOutput(id, writers)
+        release()
+      })
   }
 }
 
@@ -304,15 +323,16 @@ export async function createOutput(target: OutputTarget, options: CreateOutputOp
   checkFlag('fragmented', fragmented)
   checkOneOf('container', container, ['mp4', 'mov'])
   signal?.throwIfAborted()
+  const place = placeOfOpening()
   const { native } = engine()
   if (typeof target === 'string' || target instanceof URL) {
     const path = String(target).startsWith('file:') ? fileURLToPath(String(target)) : String(target)
     const id = unwrap(native.createOutput(undefined, JSON.stringify({ container, fragmented, path })))
-    return new Output(id, () => undefined, options.signal)
+    return new Output(id, () => undefined, signal, place)
   }
   const sink = sinkOf(target)
   try {
-    return createServed(sink, options)
+    return createServed(sink, options, place)
   } catch (error) {
     sink.release()
     throw error
@@ -323,6 +343,7 @@ export async function createOutput(target: OutputTarget, options: CreateOutputOp
 function createServed(
   { handler, canSeek, name }: Sink,
   { container, fragmented, signal }: CreateOutputOptions,
+  place: string | undefined,
 ): Output {
   if (fragmented === false && !canSeek) {
     throw new BeamlineError('a plain file needs a target that can seek: expected { write, seek } or a path', {
@@ -335,7 +356,7 @@ function createServed(
   const release = () => engine().removeSink(sink)
   try {
     const spec = { container: container ?? (name ? undefined : 'mp4'), fragmented, sink, canSeek, name }
-    return new Output(unwrap(engine().native.createOutput(undefined, JSON.stringify(spec))), release, signal)
+    return new Output(unwrap(engine().native.createOutput(undefined, JSON.stringify(spec))), release, signal, place)
   } catch (error) {
     release()
     throw error
