@@ -130,6 +130,18 @@ test('patterns: `counter: false` leaves the picture alone', async () => {
   await capture.close()
 })
 
+test('a live pattern: timestamps are those of CLOCK_MONOTONIC, which is what `process.hrtime` tells', async () => {
+  const now = () => Number(process.hrtime.bigint() / 1000n)
+  const before = now()
+  const capture = await openCapture('pattern:solid?width=64&height=32&frameRate=100&frames=3')
+  for await (const frame of capture) {
+    // hrtime is cut to whole µs, as timestamps are.
+    assert.ok(before <= frame.timestamp && frame.timestamp <= now(), `${frame.timestamp} after ${before}`)
+    frame.close()
+  }
+  await capture.close()
+})
+
 test('a live pattern: times rise by the clock at the rate, and the counter says what the frame says', async () => {
   const capture = await openCapture('pattern:smpte?width=128&height=64&frameRate=100&frames=30', { policy: 'block' })
   assert.equal(capture.live, true)
