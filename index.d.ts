@@ -745,9 +745,9 @@ export interface CreateOutputOptions {
 export interface OutputVideoConfig {
 	/** Codec string (`avc1.640028`) or family (`h264`). */
 	codec: string;
-	/** Width in pixels: frames are scaled when theirs differs. */
+	/** Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is written as 332. */
 	width?: number;
-	/** Height in pixels: frames are scaled when theirs differs. */
+	/** Height in pixels: frames are scaled when theirs differs. Of an odd one the encoder takes one pixel less. */
 	height?: number;
 	/** Bits per second. Default: constant quality. */
 	bitrate?: number;
@@ -820,14 +820,14 @@ export declare class Output implements AsyncDisposable {
 	/** Copies a track of an input as it is, by a thread of its own, at the pace of the other tracks. `close()` waits for its end. */
 	copy(track: Track, options?: CopyOptions): void;
 	/**
-	 * Completes the file. Rejects with what went wrong; what was written before stays playable. Cancelled by `signal` or by `abort()`, it
-	 * rejects with the reason, and what is playable is kept.
+	 * Completes the file. Rejects with what went wrong: `abort()` then tells whether what was written before is playable. Cancelled by
+	 * `signal` or by `abort()`, it rejects with the reason, and what is playable is kept.
 	 */
 	close(options?: CloseOptions): Promise<OutputReport>;
 	/**
 	 * Gives up. What is playable is kept (`playable: true`); else nothing is left of it, and a file that was there before is as it was.
-	 * A `close()` that waits rejects with an `AbortError`, and so does a later one. After a `close()` that has settled it gives that one's
-	 * result.
+	 * A `close()` that waits rejects with an `AbortError`, and so do later calls of `close()` and `write()`. After a failure (a full disk,
+	 * say) it tells what that has left; after a `close()` that has completed the file it gives that one's report.
 	 */
 	abort(): Promise<OutputReport>;
 	/** Numbers so far; after the end, the last ones. */

@@ -1,5 +1,6 @@
 import { argumentError } from './errors.js'
 import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
+import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
 import { VideoColorSpace, type VideoColorSpaceInit } from './media/color-space.js'
 import type { ExtraPixelFormat, VideoPixelFormat } from './media/types.js'
 import type { VideoFrame } from './media/video-frame.js'
@@ -160,8 +161,9 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   readonly format: CaptureFormat
 
   /** @internal */
-  constructor(native: NativeCapture, options: OpenCaptureOptions) {
+  constructor(native: NativeCapture, options: OpenCaptureOptions, place?: string) {
     super()
+    watchLeak(this, 'Capture', place, ending(native.id))
     this.#native = native
     this.#options = options
     this.format = formatOf(native)
@@ -269,6 +271,7 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   }
 
   async #close(): Promise<void> {
+    closedInTime(this)
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     this.#last = this.stats()
     for (const loop of this.#loops) loop.return()
@@ -282,6 +285,15 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   /** The same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+}
+
+/** Ends a forgotten capture; made out here, where nothing can refer to it. */
+function ending(id: number): () => void {
+  return () => {
+    engine()
+      .request((request) => engine().native.closeCapture(request, id))
+      .catch(() => undefined)
   }
 }
 
@@ -322,6 +334,7 @@ export async function openCapture(
   if (typeof device !== 'string') throw argumentError('device', "a device, or a URL such as 'pattern:smpte'", device)
   const { queue, policy, timeoutMs, signal, device: _device, frameRate, ...rest } = all
   checkLoop(all)
+  const place = placeOfOpening()
   const own: Record<string, string> = {}
   for (const [name, value] of Object.entries(rest)) if (value !== undefined) own[name] = String(value)
   if (frameRate !== undefined) {
@@ -347,7 +360,7 @@ export async function openCapture(
   if (policy !== undefined) keep.policy = policy
   if (timeoutMs !== undefined) keep.timeoutMs = timeoutMs
   if (signal !== undefined) keep.signal = signal
-  return new Capture(native, keep)
+  return new Capture(native, keep, place)
 }
 
 function deviceIn(source: OpenCaptureOptions): Pick<OpenCaptureOptions, 'device'> {

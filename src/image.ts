@@ -1,7 +1,7 @@
 import { argumentError } from './errors.js'
 import { VideoFrame } from './media/video-frame.js'
 import { engine } from './native/engine.js'
-import { checkSignal } from './options.js'
+import { checkOptions, checkSignal } from './options.js'
 
 /** How a still is encoded. */
 export interface EncodeImageOptions {
@@ -20,6 +20,7 @@ export interface EncodeImageOptions {
  * Rejects with `InvalidStateError` for a closed frame, `BeamlineError` `NotSupported` or `InvalidConfig`.
  */
 export async function encodeImage(frame: VideoFrame, options: EncodeImageOptions = {}): Promise<Uint8Array> {
+  checkOptions(options)
   const id = VideoFrame.numberOf(frame)
   if (id === 0) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
   const { type = 'image/png', quality = 0.92, signal } = options

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { argumentError, BeamlineError, show } from './errors.js'
 import { ChunkLoop } from './chunk-stream.js'
 import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
+import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
 import type { EncodedAudioChunk, EncodedVideoChunk } from './media/chunks.js'
 import type { VideoColorSpaceInit } from './media/color-space.js'
 import { type AllowSharedBufferSource, bytesOf } from './media/video-frame.js'
@@ -313,7 +314,8 @@ export class Input implements AsyncDisposable {
   readonly tracks: readonly Track[]
 
   /** @internal */
-  constructor(native: NativeInput, release: () => void) {
+  constructor(native: NativeInput, release: () => void, place?: string) {
+    watchLeak(this, 'Input', place, ending(native.id, release))
     this.#native = native
     this.#release = release
     this.tracks = native.tracks.map((t) =>
@@ -361,6 +363,7 @@ export class Input implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    closedInTime(this)
     for (const loop of this.#loops) loop.return()
     await engine().request<null>((request) => engine().native.closeInput(request, this.#native.id))
     this.#release()
@@ -382,6 +385,14 @@ export class Input implements AsyncDisposable {
   }
 }
 
+/** Ends a forgotten input; made out here, where nothing can refer to it. */
+function ending(id: number, release: () => void): () => void {
+  return () => {
+    const closed = engine().request((request) => engine().native.closeInput(request, id))
+    closed.catch(() => undefined).finally(release)
+  }
+}
+
 interface Opened {
   start(request: number, cancel: number | undefined): unknown
   release(): void
@@ -397,6 +408,7 @@ export async function openInput(source: InputSource, options: OpenInputOptions =
   checkOptions(options)
   checkSignal(options.signal)
   checkFlag('recover', options.recover)
+  const place = placeOfOpening()
   const { start, release } = prepare(source, options.recover === true)
   try {
     const native = await engine().request<NativeInput>(start, {
@@ -404,11 +416,18 @@ export async function openInput(source: InputSource, options: OpenInputOptions =
       cancellable: true,
       dispose: (late) => void new Input(late, release).close(),
     })
-    return new Input(native, release)
+    return new Input(native, release, place)
   } catch (error) {
     release()
-    throw error
+    throw options.recover === true ? withoutRecover(error) : error
   }
+}
+
+/** The hint to pass `recover` is none for those who have done so. */
+function withoutRecover(error: unknown): unknown {
+  if (!(error instanceof BeamlineError) || !error.hint?.includes('recover: true')) return error
+  const { code, reason, message, cause } = error
+  return new BeamlineError(message, { code, reason, cause, hint: 'copy the file again: too little of it is here' })
 }
 
 function prepare(source: InputSource, recover: boolean): Opened {

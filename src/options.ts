@@ -28,13 +28,16 @@ export function checkOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null) throw argumentError('options', 'an object', options)
 }
 
-/** Refuses times that are no whole microseconds. */
+/** Refuses times that are no whole microseconds, and an end before the beginning. */
 export function checkTimes(options: { from?: number | undefined; to?: number | undefined }): void {
   for (const name of ['from', 'to'] as const) {
     const value = options[name]
     if (value !== undefined && !Number.isSafeInteger(value))
       throw argumentError(name, 'a whole number of microseconds', value)
   }
+  const { from, to } = options
+  if (from !== undefined && to !== undefined && from > to)
+    throw argumentError('to', `a time at or after 'from' (${from})`, to)
 }
 
 /** Refuses a `timeoutMs` that no timer takes. */

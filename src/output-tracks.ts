@@ -20,18 +20,22 @@ interface Waiting {
 /** Writes of one track, in their order, with back-pressure as promises. */
 export class Lane {
   readonly writer: number
+  readonly output: object
   readonly #waiting: Waiting[] = []
   readonly #idle: Array<() => void> = []
-  #over = false
+  /** What writes are told once nothing is taken any more. */
+  #over: { reason: unknown } | undefined
 
-  constructor(writer: number) {
+  /** `output` is not forgotten as long as somebody has a track of it. */
+  constructor(writer: number, output: object) {
     this.writer = writer
+    this.output = output
   }
 
   /** `attempt` says whether the item was taken; `keep` makes the item last until it is, and says how to let it go. */
   write(attempt: () => boolean, keep: () => () => void, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.#over) return Promise.reject(closed())
+    if (this.#over) return Promise.reject(this.#over.reason)
     try {
       if (this.#waiting.length === 0 && attempt()) return Promise.resolve()
     } catch (error) {
@@ -66,14 +70,14 @@ export class Lane {
 
   /** Takes nothing more; settles when nothing waits for room any more. */
   end(): Promise<void> {
-    this.#over = true
+    this.#over ??= { reason: closed() }
     if (this.#waiting.length === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
-  /** Takes nothing more; what waits for room is not written. */
+  /** Takes nothing more; what waits for room is not written, and later writes are told the same. */
   cut(reason: unknown): void {
-    this.#over = true
+    this.#over = { reason }
     if (this.#waiting.length === 0) return
     for (const item of this.#waiting.splice(0)) {
       item.drop()

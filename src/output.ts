@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { argumentError, BeamlineError } from './errors.js'
 import { type AudioTrackDecoderConfig, Input, type Track, type VideoTrackDecoderConfig } from './input.js'
 import { EncodedAudioChunk, EncodedVideoChunk } from './media/chunks.js'
+import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
 import { engine, unwrap } from './native/engine.js'
 import { checkFlag, checkOneOf, checkOptions, checkSignal, checkTimes, checkWhole } from './options.js'
 import { type OutputTarget, type Sink, sinkOf } from './output-target.js'
@@ -22,9 +23,9 @@ export interface CreateOutputOptions {
 export interface OutputVideoConfig {
   /** Codec string (`avc1.640028`) or family (`h264`). */
   codec: string
-  /** Width in pixels: frames are scaled when theirs differs. */
+  /** Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is written as 332. */
   width?: number
-  /** Height in pixels: frames are scaled when theirs differs. */
+  /** Height in pixels: frames are scaled when theirs differs. Of an odd one the encoder takes one pixel less. */
   height?: number
   /** Bits per second. Default: constant quality. */
   bitrate?: number
@@ -103,6 +104,9 @@ export class Output implements AsyncDisposable {
   readonly #id: number
   readonly #release: () => void
   readonly #lanes: Lane[] = []
+  readonly #writers: number[] = []
+  /** Inputs that are copied from: not forgotten as long as this goes on. */
+  readonly #copied: Input[] = []
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = () => void this.#breakOff(this.#signal?.reason).catch(() => undefined)
   #closing: Promise<OutputReport> | undefined
@@ -110,11 +114,14 @@ export class Output implements AsyncDisposable {
   /** Why it was given up, once it was. */
   #broken: { reason: unknown } | undefined
   #breaking: Promise<OutputReport> | undefined
+  /** What a `close()` that failed has left. */
+  #left: Promise<OutputReport> | undefined
   /** The last numbers, once it has ended. */
   #last: OutputStats | undefined
 
   /** @internal */
-  constructor(id: number, release: () => void, signal: AbortSignal | undefined) {
+  constructor(id: number, release: () => void, signal: AbortSignal | undefined, place: string | undefined) {
+    watchLeak(this, 'Output', place, ending(id, this.#writers, release))
     this.#id = id
     this.#release = release
     this.#signal = signal
@@ -168,8 +175,9 @@ export class Output implements AsyncDisposable {
   }
 
   #lane(writer: number): Lane {
-    const lane = new Lane(writer)
+    const lane = new Lane(writer, this)
     this.#lanes.push(lane)
+    this.#writers.push(writer)
     return lane
   }
 
@@ -181,11 +189,12 @@ export class Output implements AsyncDisposable {
     checkFlag('shortest', options.shortest)
     const json = JSON.stringify({ from: options.from, to: options.to, shortest: options.shortest })
     unwrap(engine().native.copyTrack(this.#id, Input.numberOf(track.input), track.index, json))
+    this.#copied.push(track.input)
   }
 
   /**
-   * Completes the file. Rejects with what went wrong; what was written before stays playable. Cancelled by `signal` or by `abort()`, it
-   * rejects with the reason, and what is playable is kept.
+   * Completes the file. Rejects with what went wrong: `abort()` then tells whether what was written before is playable. Cancelled by
+   * `signal` or by `abort()`, it rejects with the reason, and what is playable is kept.
    */
   async close(options: CloseOptions = {}): Promise<OutputReport> {
     checkOptions(options)
@@ -221,8 +230,8 @@ export class Output implements AsyncDisposable {
 
   /**
    * Gives up. What is playable is kept (`playable: true`); else nothing is left of it, and a file that was there before is as it was.
-   * A `close()` that waits rejects with an `AbortError`, and so does a later one. After a `close()` that has settled it gives that one's
-   * result.
+   * A `close()` that waits rejects with an `AbortError`, and so do later calls of `close()` and `write()`. After a failure (a full disk,
+   * say) it tells what that has left; after a `close()` that has completed the file it gives that one's report.
    */
   async abort(): Promise<OutputReport> {
     return this.#breakOff(new DOMException('the output was aborted', 'AbortError'))
@@ -230,7 +239,7 @@ export class Output implements AsyncDisposable {
 
   #breakOff(reason: unknown): Promise<OutputReport> {
     if (this.#breaking) return this.#breaking
-    if (this.#closing && this.#last) return this.#closing
+    if (this.#closing && this.#last) return this.#left ?? this.#closing
     this.#broken = { reason }
     this.#cancelClose?.(reason)
     for (const lane of this.#lanes) lane.cut(reason)
@@ -239,17 +248,23 @@ export class Output implements AsyncDisposable {
 
   async #end(start: (request: number) => unknown): Promise<OutputReport> {
     try {
-      const { durationUs, ...report } = await engine().request<NativeReport>(start)
-      return { ...report, duration: durationUs }
+      return await report(start)
+    } catch (error) {
+      if (!this.#broken) for (const lane of this.#lanes) lane.cut(error)
+      // Asked now, while the native side still knows the output.
+      if (!this.#last) {
+        this.#left = report((request) => engine().native.abortOutput(request, this.#id))
+        this.#left.catch(() => undefined)
+      }
+      throw error
     } finally {
       // Once, although a close() that was broken off ends twice.
       if (!this.#last) {
+        closedInTime(this)
+        this.#copied.length = 0
         this.#signal?.removeEventListener('abort', this.#onAbort)
         this.#last = this.stats()
-        engine().native.forgetOutput(
-          this.#id,
-          this.#lanes.map((lane) => lane.writer),
-        )
+        engine().native.forgetOutput(this.#id, this.#writers)
         this.#release()
       }
     }
@@ -265,6 +280,24 @@ export class Output implements AsyncDisposable {
     // What went wrong was said by the write or close() that it hit.
     await (this.#breaking ?? this.#closing ?? this.abort()).catch(() => undefined)
   }
+}
+
+/** Ends a forgotten output; made out here, where nothing can refer to it. */
+function ending(id: number, writers: number[], release: () => void): () => void {
+  return () => {
+    const aborted = report((request) => engine().native.abortOutput(request, id))
+    aborted
+      .catch(() => undefined)
+      .finally(() => {
+        engine().native.forgetOutput(id, writers)
+        release()
+      })
+  }
+}
+
+async function report(start: (request: number) => unknown): Promise<OutputReport> {
+  const { durationUs, ...rest } = await engine().request<NativeReport>(start)
+  return { ...rest, duration: durationUs }
 }
 
 function description(config: { description?: Uint8Array }): { description?: number[] } {
@@ -290,15 +323,16 @@ export async function createOutput(target: OutputTarget, options: CreateOutputOp
   checkFlag('fragmented', fragmented)
   checkOneOf('container', container, ['mp4', 'mov'])
   signal?.throwIfAborted()
+  const place = placeOfOpening()
   const { native } = engine()
   if (typeof target === 'string' || target instanceof URL) {
     const path = String(target).startsWith('file:') ? fileURLToPath(String(target)) : String(target)
     const id = unwrap(native.createOutput(undefined, JSON.stringify({ container, fragmented, path })))
-    return new Output(id, () => undefined, options.signal)
+    return new Output(id, () => undefined, signal, place)
   }
   const sink = sinkOf(target)
   try {
-    return createServed(sink, options)
+    return createServed(sink, options, place)
   } catch (error) {
     sink.release()
     throw error
@@ -309,6 +343,7 @@ export async function createOutput(target: OutputTarget, options: CreateOutputOp
 function createServed(
   { handler, canSeek, name }: Sink,
   { container, fragmented, signal }: CreateOutputOptions,
+  place: string | undefined,
 ): Output {
   if (fragmented === false && !canSeek) {
     throw new BeamlineError('a plain file needs a target that can seek: expected { write, seek } or a path', {
@@ -321,7 +356,7 @@ function createServed(
   const release = () => engine().removeSink(sink)
   try {
     const spec = { container: container ?? (name ? undefined : 'mp4'), fragmented, sink, canSeek, name }
-    return new Output(unwrap(engine().native.createOutput(undefined, JSON.stringify(spec))), release, signal)
+    return new Output(unwrap(engine().native.createOutput(undefined, JSON.stringify(spec))), release, signal, place)
   } catch (error) {
     release()
     throw error

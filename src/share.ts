@@ -1,5 +1,6 @@
 import { checkOneOf, checkOptions, checkSignal, checkWhole } from './options.js'
 import { argumentError } from './errors.js'
+import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
 import { engine } from './native/engine.js'
 
 /** How a source is shared. */
@@ -56,12 +57,17 @@ export class Share implements AsyncDisposable {
   #last: ShareStats | undefined
   #closing: Promise<void> | undefined
 
+  /** @internal What knows the source: that is not forgotten as long as somebody has its share. */
+  readonly source: unknown
+
   /** Under which others find it. */
   readonly name: string
 
   /** @internal */
-  constructor(native: NativeShare) {
+  constructor(native: NativeShare, start: unknown, place?: string) {
+    watchLeak(this, 'Share', place, ending(native.id))
     this.#id = native.id
+    this.source = start
     this.name = native.name
   }
 
@@ -81,6 +87,7 @@ export class Share implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    closedInTime(this)
     this.#last = this.stats()
     const last = await engine().request<ShareStats | null>((request) => engine().native.closeShare(request, this.#id))
     if (last) this.#last = last
@@ -89,6 +96,15 @@ export class Share implements AsyncDisposable {
   /** The same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+}
+
+/** Ends a forgotten share; made out here, where nothing can refer to it. */
+function ending(id: number): () => void {
+  return () => {
+    engine()
+      .request((request) => engine().native.closeShare(request, id))
+      .catch(() => undefined)
   }
 }
 
@@ -103,10 +119,11 @@ export async function openShare(
   checkWhole('clients', options.clients, 1, 1024)
   checkOneOf('pace', options.pace, ['realtime', 'fast'])
   checkSignal(options.signal)
+  const place = placeOfOpening()
   const json = JSON.stringify({ name, clients: options.clients, pace: options.pace })
   const native = await engine().request<NativeShare>((request) => start(request, json), {
     signal: options.signal,
-    dispose: (late) => void new Share(late).close(),
+    dispose: (late) => void new Share(late, start).close(),
   })
-  return new Share(native)
+  return new Share(native, start, place)
 }

@@ -8,7 +8,6 @@ import { nothingIsHeld, until } from '../helpers/memory.js'
 const TABLE: ReadonlyArray<readonly [string | OpenCaptureOptions, string, string, RegExp]> = [
   ['pattern:plaid', 'InvalidConfig', 'unknown-pattern', /smpte.*plaid/],
   ['pattern:smpte?format=rgb565', 'InvalidConfig', 'bad-option', /i420.*rgb565/],
-  ['pattern:smpte?format=gray16', 'NotSupported', 'unsupported-format', /gray16/],
   ['pattern:smpte?width=0', 'InvalidConfig', 'bad-option', /width.*'0'/],
   ['pattern:smpte?width=100000', 'InvalidConfig', 'bad-option', /16384/],
   ['pattern:smpte?height=-4', 'InvalidConfig', 'bad-option', /height/],

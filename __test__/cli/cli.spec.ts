@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, link, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -162,6 +162,8 @@ test('record: Ctrl-C ends with a complete file, sound and pictures of one length
   )
 })
 
+const SOUND = ['-f', 'lavfi', '-i', 'sine=d=1', '-c:a', 'aac']
+
 test('record: a wrong command line is exit code 2, a missing source 3, an unwritable target 4', async () => {
   const cases: Array<[string[], number, RegExp]> = [
     [['record', '--bogus'], 2, /--bogus/],
@@ -169,13 +171,18 @@ test('record: a wrong command line is exit code 2, a missing source 3, an unwrit
     [['record', '--duration', '0'], 2, /seconds above 0/],
     [['record', '--policy', 'maybe'], 2, /block, drop-oldest/],
     [['record', '--bitrate', 'much'], 2, /4000k/],
+    [['record', '--bitrate', '0'], 2, /1k to 2000M/],
+    [['record', '--bitrate', '2001M'], 2, /1k to 2000M/],
+    [['record', '--preset', 'x'], 2, /ultrafast.*--preset.*'x'/],
+    [['record', '--poster', 'x.gif'], 2, /\.png, \.jpg or \.jpeg.*'x\.gif'/],
     [['nonsense'], 2, /record, devices, doctor/],
     [[], 2, /^$/],
     [['record', 'not-there.mp4'], 3, /No such file/],
     [['record', 'pattern:nope'], 3, /smpte/],
     [['record', main], 3, /no media file/],
     [['record', clip, '-o', join(folder, 'no/such/folder.mp4')], 4, /No such file/],
-    [['record', clip, '-o', 'file.xyz'], 4, /mp4, mov/],
+    [['record', clip, '-o', 'file.xyz'], 2, /mp4, mov/],
+    [['record', fixture('mute.m4a', SOUND), '-o', 'never.mp4'], 3, /but the file '[^']*mute\.m4a' has none/],
   ]
   for (const [args, expected, words] of cases) {
     const { code, stderr } = await beamline(args)
@@ -188,15 +195,56 @@ test('record: neither the file nor its poster ever replaces the source', async (
   const source = join(folder, 'precious.mp4')
   await copyFile(clip, source)
   const { size } = await stat(source)
+  await symlink(source, join(folder, 'precious.png'))
   for (const more of [
     ['-o', 'precious.mp4'],
-    ['-o', 'other.mp4', '--poster', 'precious.mp4'],
+    ['-o', 'other.mp4', '--poster', 'precious.png'],
   ]) {
     const { code, stderr } = await beamline(['record', source, ...more, '--fast'])
     assert.equal(code, 4, stderr)
     assert.match(stderr, /than the source/)
     assert.equal((await stat(source)).size, size)
   }
+})
+
+test('record: film and poster are never one file, by whatever names', async () => {
+  await symlink('later.mp4', join(folder, 'later.png'))
+  await writeFile(join(folder, 'both.mp4'), 'there already')
+  await link(join(folder, 'both.mp4'), join(folder, 'both.jpg'))
+  for (const [film = '', poster = ''] of [
+    ['./one.png', 'one.png'],
+    ['later.mp4', 'later.png'],
+    ['both.mp4', 'both.jpg'],
+  ]) {
+    const { code, stderr } = await beamline(['record', clip, '--fast', '-o', film, '--poster', poster])
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /another file for the poster than the film/)
+  }
+  assert.equal(await readFile(join(folder, 'both.mp4'), 'utf8'), 'there already')
+  await assert.rejects(stat(join(folder, 'later.mp4')), { code: 'ENOENT' })
+})
+
+test('record: a poster is what its name says; one that was asked for and cannot be written is exit code 4', async () => {
+  const short = ['record', clip, '--fast', '--duration', '0.2', '--json', '-o', 'film.mp4', '--poster']
+  const jpeg = await beamline([...short, 'still.JPG'])
+  assert.equal(jpeg.code, 0, jpeg.stderr)
+  assert.deepEqual([...(await readFile(join(folder, 'still.JPG'))).subarray(0, 3)], [0xff, 0xd8, 0xff])
+  const nowhere = await beamline([...short, 'no/such/still.png'])
+  assert.equal(nowhere.code, 4, nowhere.stderr)
+  assert.match(nowhere.stderr, /no\/such\/still\.png/)
+  assert.equal((await agrees(nowhere.stdout))['poster'], null)
+})
+
+test('record: what is wrong with the installation is told first, as exit code 1, and nothing is written', async () => {
+  const args = ['record', clip, '--fast', '--duration', '0.2', '-o', 'nothing.mp4']
+  const unloaded = await beamline(args, { BEAMLINE_NATIVE_PATH: '/nowhere.node' })
+  assert.equal(unloaded.code, 1, unloaded.stderr)
+  assert.match(unloaded.stderr, /does not load:\n.*Cannot find module '\/nowhere\.node'/)
+  const mode = await beamline(args, { BEAMLINE_ZERO_COPY: 'foo' })
+  assert.equal(mode.code, 1, mode.stderr)
+  assert.match(mode.stderr, /BEAMLINE_ZERO_COPY.*external, wasm, copy.*'foo'/)
+  assert.doesNotMatch(mode.stderr, /recording/)
+  await assert.rejects(stat(join(folder, 'nothing.mp4')), { code: 'ENOENT' })
 })
 
 test('record: a picture that nobody asked for replaces no file; one that was asked for does', async () => {
@@ -261,5 +309,8 @@ test('doctor: says that all works here, and what to do where it does not', async
   const ill = await beamline(['doctor', '--json'], { BEAMLINE_NATIVE_PATH: '/nowhere.node' })
   assert.equal(ill.code, 1)
   const broken = (JSON.parse(ill.stdout) as typeof findings).filter((f) => f.state === 'broken')
-  assert.ok(broken.some((f) => f.what === 'native addon' && f.todo))
+  assert.deepEqual(
+    broken.map((f) => [f.what, typeof f.todo]),
+    [['native addon', 'string']],
+  )
 })

@@ -25,6 +25,12 @@ const STEP: Record<string, [offset: number, step: number]> = {
   bgr24: [1, 3],
 }
 
+/** Bits below the highest eight of a sample of two bytes; undefined where samples are bytes. */
+function lowBits(format: string): number | undefined {
+  if (format === 'p010' || format === 'gray16') return 8
+  return format.endsWith('p10') ? 2 : format.endsWith('p12') ? 4 : undefined
+}
+
 /** CRC-16/CCITT-FALSE over words, high byte first. */
 function crc16(words: readonly number[]): number {
   let crc = 0xffff
@@ -41,7 +47,9 @@ export function readCounter(frame: VideoFrame): Stamp | undefined {
   const plane = frame.planes[0]
   const cell = cellOf(width, height)
   if (!plane || cell === 0) return undefined
-  const [offset, step] = STEP[frame.pixelFormat ?? ''] ?? [0, 1]
+  const format = frame.pixelFormat ?? ''
+  const low = lowBits(format)
+  const [offset, step] = STEP[format] ?? [0, low === undefined ? 1 : 2]
   const words: number[] = []
   for (let row = 0; row < 6; row++) {
     let word = 0
@@ -49,7 +57,9 @@ export function readCounter(frame: VideoFrame): Stamp | undefined {
       let sum = 0
       for (let y = cell / 4; y < (cell * 3) / 4; y++) {
         for (let x = cell / 4; x < (cell * 3) / 4; x++) {
-          sum += plane.bytes[(row * cell + y) * plane.stride + offset + (column * cell + x) * step] ?? 0
+          const at = (row * cell + y) * plane.stride + offset + (column * cell + x) * step
+          const byte = plane.bytes[at] ?? 0
+          sum += low === undefined ? byte : (byte | ((plane.bytes[at + 1] ?? 0) << 8)) >> low
         }
       }
       word = (word << 1) | (sum / (cell / 2) ** 2 > 128 ? 1 : 0)

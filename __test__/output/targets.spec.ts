@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -13,8 +13,8 @@ import {
   type OutputTarget,
   VideoFrame,
 } from 'beamline'
-import { runModule } from '../helpers/child.js'
-import { files, packetsOf, scratch, streamsOf } from '../helpers/media.js'
+import { runModule, runNode } from '../helpers/child.js'
+import { files, packetsOf, root, scratch, streamsOf } from '../helpers/media.js'
 import { nothingIsHeld } from '../helpers/memory.js'
 
 const folder = scratch()
@@ -209,8 +209,26 @@ test(
         }
       })()
       await assert.rejects(writing, (e) => e instanceof BeamlineError && e.reason === 'disk-full' && e.code === 'Quota')
-      await assert.rejects(output.close(), { reason: 'disk-full' })
+      await assert.rejects(output.close(), (e) => {
+        assert.ok(e instanceof BeamlineError && e.reason === 'disk-full')
+        assert.match(e.hint ?? '', /abort\(\) tells/)
+        return true
+      })
+      const left = await output.abort()
+      assert.deepEqual([left.complete, left.playable, left.fragments > 0], [false, true, true])
       await capture.close()
+      assert.ok(Number(streamsOf(path)[0]?.nb_read_frames) >= 10)
+      const source = 'pattern:noise?width=320&height=240&frameRate=30'
+      const record = (...more: string[]) =>
+        runNode([join(root, 'dist/cli/main.js'), 'record', source, '--fast', '--no-poster', ...more])
+      const none = await record('-o', join(small, 'none.mp4'))
+      assert.equal(none.code, 4, none.stderr)
+      assert.match(none.stderr, /nothing playable was written/)
+      assert.deepEqual(readdirSync(small), ['full.mp4'])
+      rmSync(path)
+      const some = await record('-o', path, '--bitrate', '500k', '--duration', '60')
+      assert.equal(some.code, 4, some.stderr)
+      assert.match(some.stderr, /what was written before is playable/)
       assert.ok(Number(streamsOf(path)[0]?.nb_read_frames) >= 10)
     } finally {
       execFileSync('umount', [small])

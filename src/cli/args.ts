@@ -54,5 +54,8 @@ export function readBitrate(value: string | undefined): number | undefined {
   const match = /^(\d+(?:\.\d+)?)([kM]?)$/.exec(value)
   if (!match)
     throw new UsageError(`expected bits per second such as 4000000, 4000k or 4M for --bitrate but received '${value}'`)
-  return Math.round(Number(match[1]) * (match[2] === 'M' ? 1e6 : match[2] === 'k' ? 1e3 : 1))
+  const bits = Math.round(Number(match[1]) * (match[2] === 'M' ? 1e6 : match[2] === 'k' ? 1e3 : 1))
+  if (bits < 1e3 || bits > 2e9)
+    throw new UsageError(`expected 1k to 2000M bits per second for --bitrate but received '${value}'`)
+  return bits
 }

@@ -53,8 +53,8 @@ export const COMMANDS: readonly CommandRow[] = [
       { name: 'preset', value: 'NAME', help: "the encoder's preset, ultrafast to placebo" },
       {
         name: 'poster',
-        value: 'PNG',
-        help: 'a picture from the middle (default: the file with .png, or a free name beside it)',
+        value: 'FILE',
+        help: 'a picture from the middle, .png or .jpg (default: the file with .png, or a free name beside it)',
       },
       { name: 'no-poster', help: 'no picture' },
       { name: 'fast', help: 'as fast as possible instead of at its own speed' },
@@ -95,7 +95,7 @@ export const EXIT = {
   usage: 2,
   /** The source is not there, or cannot be read or decoded (to its end). */
   source: 3,
-  /** The file cannot be written. */
+  /** The file, or the picture that was asked for, cannot be written. */
   target: 4,
 } as const
 

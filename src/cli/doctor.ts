@@ -22,15 +22,20 @@ type Check = () => Promise<Omit<Finding, 'what'>> | Omit<Finding, 'what'>
 
 const ok = (detail: string): Omit<Finding, 'what'> => ({ state: 'ok', detail, todo: null })
 
-/** What is looked at, in order. A check that throws is broken, with the error's words. */
-const CHECKS: ReadonlyArray<readonly [what: string, check: Check]> = [
+const ADDON = 'native addon'
+
+/**
+ * What is looked at, in order. A check that throws is broken, with the error's words. What needs the addon is not looked at without it: it
+ * would say the same once more.
+ */
+const CHECKS: ReadonlyArray<readonly [what: string, check: Check, needs?: 'addon']> = [
   ['Node', node],
-  ['native addon', () => ok(`version ${runtime.version}`)],
-  ['FFmpeg', () => ok(`${runtime.ffmpeg.version}, ${runtime.ffmpeg.license}`)],
-  ['H.264 encoder', encoder],
-  ['shared memory', sharedMemory],
-  ['zero copy', zeroCopy],
-  ['stills', stills],
+  [ADDON, () => ok(`version ${runtime.version}`)],
+  ['FFmpeg', () => ok(`${runtime.ffmpeg.version}, ${runtime.ffmpeg.license}`), 'addon'],
+  ['H.264 encoder', encoder, 'addon'],
+  ['shared memory', sharedMemory, 'addon'],
+  ['zero copy', zeroCopy, 'addon'],
+  ['stills', stills, 'addon'],
   [
     'cameras',
     () => ({
@@ -96,7 +101,8 @@ function folder(): Omit<Finding, 'what'> {
 /** `beamline doctor`. */
 export async function doctor(args: Args): Promise<number> {
   const findings: Finding[] = []
-  for (const [what, check] of CHECKS) {
+  for (const [what, check, needs] of CHECKS) {
+    if (needs && findings.some((f) => f.what === ADDON && f.state === 'broken')) continue
     try {
       findings.push({ what, ...(await check()) })
     } catch (error) {

@@ -65,7 +65,7 @@ export async function openSource(name: string | undefined, wanted: Wanted): Prom
   const why = ci ? 'this is CI, where a camera is never taken' : 'no camera was found'
   if (existsSync(CLIP)) {
     const input = await openInput(CLIP, { signal: wanted.signal })
-    return filed(input, `the clip that ships with Beamline (${why})`, wanted)
+    return filed(input, { what: 'the clip that ships with Beamline', why: ` (${why})` }, wanted)
   }
   const capture = await openCapture('pattern:smpte', captureOptions(wanted))
   return captured(capture, `a test picture (${why}, and the clip is not installed)`, wanted)
@@ -87,14 +87,15 @@ export async function ready<T extends { close(): Promise<void> }>(source: T, sig
 
 async function openNamed(name: string, wanted: Wanted): Promise<RecordSource> {
   const what = `'${name}', as you asked`
+  const file = { what: `the file '${name}'`, why: ', as you asked' }
   try {
     if (!isPictures(name)) return captured(await openCapture(name, captureOptions(wanted)), what, wanted)
   } catch (error) {
     if (!isInput(name, error)) throw error
     const input = await openInput(name, { signal: wanted.signal })
-    if (input.incomplete === null) return filed(input, `the file ${what}`, wanted)
+    if (input.incomplete === null) return filed(input, file, wanted)
     // The pictures say in the end what is missing; the sound then ends quietly, for the output to be completed with what came.
-    return filed(input, `the file ${what}`, wanted, await openInput(name, { signal: wanted.signal, recover: true }))
+    return filed(input, file, wanted, await openInput(name, { signal: wanted.signal, recover: true }))
   }
   return pictured(name, what, wanted)
 }
@@ -175,7 +176,13 @@ async function* until(frames: AsyncIterable<VideoFrame>, durationUs: number): As
   }
 }
 
-function filed(input: Input, what: string, wanted: Wanted, heardFrom = input): RecordSource {
+/** A file: what it is called, and, to be said behind that, why it is taken. */
+interface Named {
+  what: string
+  why: string
+}
+
+function filed(input: Input, { what, why }: Named, wanted: Wanted, heardFrom = input): RecordSource {
   const { video } = input
   const { audio } = heardFrom
   const close = async () => void (await Promise.all([input.close(), heardFrom.close()]))
@@ -194,7 +201,7 @@ function filed(input: Input, what: string, wanted: Wanted, heardFrom = input): R
   // Where nobody here knows the codec, nobody knows the size.
   const known = video.codedWidth > 0 ? `${video.codedWidth}×${video.codedHeight}` : 'unknown size'
   return {
-    why: `recording ${what}: ${known}${video.frameRate ? ` at ${round(video.frameRate)} fps` : ''}, ${video.codec}`,
+    why: `recording ${what}${why}: ${known}${video.frameRate ? ` at ${round(video.frameRate)} fps` : ''}, ${video.codec}`,
     ...atRate(heard(stream), video.frameRate, frameRate),
     scale: { width, height },
     sound(output) {

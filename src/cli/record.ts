@@ -1,4 +1,4 @@
-import { type Stats, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { BeamlineError } from '../errors.js'
 import type { QueuePolicy } from '../frame-stream.js'
@@ -7,13 +7,15 @@ import { createOutput, type Output, type OutputReport, type OutputVideoConfig } 
 import { memory, runtime } from '../runtime.js'
 import { type Args, readBitrate, UsageError } from './args.js'
 import { EXIT } from './commands.js'
+import { sameFile } from './overwrite.js'
 import { Bar, say, sayError, size } from './people.js'
-import { type PosterPlace, writePoster } from './poster.js'
+import { type PosterPlace, stillType, writePoster } from './poster.js'
 import { openSource, type RecordSource, round, SourceError } from './record-source.js'
 
 const DEFAULT_FILE = 'beamline-recording.mp4'
 const DEFAULT_SECONDS = 5
 const POLICIES = ['block', 'drop-oldest', 'drop-newest', 'latest']
+const PRESETS = 'ultrafast superfast veryfast faster fast medium slow slower veryslow placebo'.split(' ')
 
 /** What `--json` prints. */
 export interface RecordReport {
@@ -53,23 +55,29 @@ interface Settings {
 
 function settingsOf(args: Args): Settings {
   const file = args.text('output') ?? DEFAULT_FILE
+  const preset = args.text('preset')
+  if (preset !== undefined && !PRESETS.includes(preset))
+    throw new UsageError(`expected ${PRESETS.join(', ')} for --preset but received '${preset}'`)
   const side = (n: number) => Number.isInteger(n) && n >= 2 && n <= 16384
   const policy = args.text('policy')
   if (policy !== undefined && !POLICIES.includes(policy)) {
     throw new UsageError(`expected ${POLICIES.join(', ')} for --policy but received '${policy}'`)
   }
   const seconds = args.number('duration', 'seconds above 0', (n) => n > 0 && n <= 1e9) ?? DEFAULT_SECONDS
+  const poster = args.flag('no-poster') ? null : posterOf(args, file)
+  if (poster?.replaces && sameFile(poster.path, resolve(file)))
+    throw new UsageError(`expected another file for the poster than the film but received '${poster.path}' for both`)
   return {
     source: args.positionals[0],
     file: resolve(file),
-    poster: args.flag('no-poster') ? null : posterOf(args, file),
+    poster,
     durationUs: Math.round(seconds * 1e6),
     width: args.number('width', '2 to 16384 pixels', side),
     height: args.number('height', '2 to 16384 pixels', side),
     frameRate: args.number('frame-rate', 'a rate above 0 and up to 1000', (n) => n > 0 && n <= 1000),
     bitrate: readBitrate(args.text('bitrate')),
     policy: policy as QueuePolicy | undefined,
-    preset: args.text('preset'),
+    preset,
     fast: args.flag('fast'),
     json: args.flag('json'),
   }
@@ -77,9 +85,12 @@ function settingsOf(args: Args): Settings {
 
 /** A picture that nobody asked for replaces nothing but that of an earlier recording without a name. */
 function posterOf(args: Args, file: string): PosterPlace {
-  const asked = args.text('poster')
-  const replaces = asked !== undefined || args.text('output') === undefined
-  return { path: resolve(asked ?? `${file.replace(/\.\w+$/, '')}.png`), replaces }
+  const name = args.text('poster')
+  if (name !== undefined && stillType(name) === undefined)
+    throw new UsageError(`expected a file that ends in .png, .jpg or .jpeg for --poster but received '${name}'`)
+  const asked = name !== undefined
+  const replaces = asked || args.text('output') === undefined
+  return { path: resolve(name ?? `${file.replace(/\.\w+$/, '')}.png`), asked, replaces }
 }
 
 /** What went through. */
@@ -115,6 +126,8 @@ export async function record(args: Args): Promise<number> {
 }
 
 async function run(settings: Settings, signal: AbortSignal): Promise<number> {
+  // An addon that does not load, or a way of seeing frames that does not work here, is told before anything is recorded.
+  void runtime.zeroCopyMode
   let source: RecordSource
   try {
     source = await openSource(settings.source, { ...settings, signal })
@@ -136,14 +149,18 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
   } catch (error) {
     await source.close()
     sayError(error)
-    return EXIT.target
+    // It was not even tried: the name says no container.
+    return error instanceof BeamlineError && error.code === 'InvalidConfig' ? EXIT.usage : EXIT.target
   }
   try {
     return await pump(settings, source, output, signal)
   } catch (error) {
-    const { playable } = await output.abort().catch(() => ({ playable: false }))
-    sayError(error instanceof SourceError ? error.cause : error)
-    if (playable) say(`  what was written before is playable: ${settings.file}`)
+    const left = await output.abort().catch(() => undefined)
+    // Of a full disk it is said here what there is to ask `abort()`.
+    if (isFullDisk(error)) say(`beamline: ${error.message}\n  free some space, or record elsewhere`)
+    else sayError(error instanceof SourceError ? error.cause : error)
+    if (left?.playable) say(`  what was written before is playable: ${settings.file}`)
+    else if (isFullDisk(error)) say('  nothing playable was written: nothing of it is left')
     if (error instanceof SourceError) return EXIT.source
     return isTargetError(error) ? EXIT.target : EXIT.failed
   } finally {
@@ -154,14 +171,16 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
 /** Recording a file into itself, or its poster over it, would lose it. */
 function wouldOverwrite({ source, file, poster }: Settings): string | undefined {
   const picture = poster?.replaces ? poster.path : undefined
-  const [from, target, still] = [source, file, picture].map((path) =>
-    path ? statSync(path, { throwIfNoEntry: false }) : undefined,
-  )
-  const same = (a: Stats | undefined, b: Stats | undefined) => a !== undefined && a.ino === b?.ino && a.dev === b.dev
-  if (same(from, target)) return `expected another file to write than the source but received '${file}' for both`
-  if (same(from, still))
+  // A pattern or a device that is named like no file is none.
+  if (source === undefined || !existsSync(source)) return undefined
+  if (sameFile(source, file)) return `expected another file to write than the source but received '${file}' for both`
+  if (picture !== undefined && sameFile(source, picture))
     return `expected another file for the poster than the source but received '${picture}' for both`
   return undefined
+}
+
+function isFullDisk(error: unknown): error is BeamlineError {
+  return error instanceof BeamlineError && error.reason === 'disk-full'
 }
 
 function isTargetError(error: unknown): boolean {
@@ -223,7 +242,8 @@ async function pump(settings: Settings, source: RecordSource, output: Output, si
   const done = summary(settings, source, output, report, progress, wallSeconds, copied, signal.aborted)
   done.poster = await poster(settings, progress)
   tell(settings, done)
-  if (!failure || signal.aborted) return EXIT.ok
+  const lacks = settings.poster?.asked && progress.poster && done.poster === null
+  if (!failure || signal.aborted) return lacks ? EXIT.target : EXIT.ok
   sayError(failure.cause)
   say('  what came before is in the file')
   return EXIT.source

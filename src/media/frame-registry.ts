@@ -16,19 +16,19 @@ const dev = process.env['BEAMLINE_DEV'] === '1'
 
 const collected = new FinalizationRegistry<{ ids: readonly number[]; place: string | undefined }>(({ ids, place }) => {
   const dropped = engine().native.dropFrames(ids as number[])
-  if (dropped > 0 && dev) warnOnce(place, dropped)
+  if (dropped > 0 && dev) {
+    const what = `${dropped} VideoFrame(s) were collected without close(); they came from`
+    warnOnce(what, place ?? 'an unknown place', 'call frame.close(), or declare the frame with `using`')
+  }
 })
 
 const warned = new Set<string>()
 
-function warnOnce(place: string | undefined, count: number): void {
-  const where = place ?? 'an unknown place'
+/** Warns of what was forgotten, once for each place that made it. */
+export function warnOnce(what: string, where: string, detail: string): void {
   if (warned.has(where)) return
   warned.add(where)
-  process.emitWarning(`${count} VideoFrame(s) were collected without close(); they came from ${where}`, {
-    type: 'BeamlineLeak',
-    detail: 'call frame.close(), or declare the frame with `using`',
-  })
+  process.emitWarning(`${what} ${where}`, { type: 'BeamlineLeak', detail })
 }
 
 const heldBy: unique symbol = Symbol('beamline')
@@ -82,7 +82,7 @@ export function callSite(): string | undefined {
   return line?.trim().replace(/^at /, '')
 }
 
-/** The place that made a frame, in development only: it costs microseconds. */
+/** The place that made a frame or opened something, in development only: it costs microseconds. */
 export function placeInDevelopment(): string | undefined {
-  return dev ? callSite() : undefined
+  return dev ? (callSite() ?? 'an unknown place') : undefined
 }

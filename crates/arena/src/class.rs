@@ -232,7 +232,10 @@ impl ClassInner {
 
     pub(crate) fn note_use(&self, in_use: u32) {
         if in_use > self.high_water.load(Ordering::Relaxed) {
-            self.high_water.fetch_max(in_use, Ordering::Relaxed);
+            let before = self.high_water.fetch_max(in_use, Ordering::Relaxed);
+            if in_use > before {
+                self.pool.arena.raise_high_water(u64::from(in_use - before));
+            }
         }
     }
 

@@ -37,6 +37,10 @@ pub(crate) struct ArenaInner {
     bytes: AtomicU64,
     segments: AtomicU32,
     pub(crate) classes: Mutex<Vec<Weak<ClassInner>>>,
+    /// High-water marks of the classes that live, summed.
+    high_waters: AtomicU64,
+    /// The most that this sum ever was.
+    high_water: AtomicU64,
     /// What classes that are gone had counted, so that counters never fall.
     retired: Mutex<Stats>,
     /// Counters as they were last told: a class that is just going away stands neither among the classes nor in `retired`.
@@ -123,6 +127,8 @@ impl Arena {
             bytes: AtomicU64::new(0),
             segments: AtomicU32::new(0),
             classes: Mutex::new(Vec::new()),
+            high_waters: AtomicU64::new(0),
+            high_water: AtomicU64::new(0),
             retired: Mutex::new(Stats::default()),
             told: Mutex::new(Stats::default()),
         }))
@@ -157,6 +163,7 @@ impl Arena {
         let mut told = lock(&self.0.told);
         sum.waits = sum.waits.max(told.waits);
         sum.allocations = sum.allocations.max(told.allocations);
+        sum.high_water = self.0.high_water.load(Ordering::Relaxed);
         *told = sum;
         sum
     }
@@ -167,7 +174,16 @@ impl ArenaInner {
         self.segments.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A class passed its high-water mark by so many slots. Off the hot path: only what never was before comes here.
+    #[cold]
+    pub(crate) fn raise_high_water(&self, by: u64) {
+        let sum = self.high_waters.fetch_add(by, Ordering::Relaxed) + by;
+        self.high_water.fetch_max(sum, Ordering::Relaxed);
+    }
+
+    /// Keeps the counters of a class that ends.
     pub(crate) fn retire(&self, stats: Stats) {
+        self.high_waters.fetch_sub(stats.high_water, Ordering::Relaxed);
         *lock(&self.retired) += Stats {
             slots: 0,
             live: 0,

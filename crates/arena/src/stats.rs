@@ -1,13 +1,14 @@
 //! Numbers about memory, as a plain snapshot.
 
-/// Counters of an arena or of one size class. `waits` and `allocations` only grow.
+/// Counters of an arena or of one size class. `high_water`, `waits` and `allocations` never fall, not with the end of a pool either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Slots that exist now.
     pub slots: u64,
     /// Slots in use now.
     pub live: u64,
-    /// The most slots that were in use at once (for an arena: the sum over its size classes, an upper bound).
+    /// The most slots that were in use at once, ever (for an arena: an upper bound, the largest sum of the marks of size classes
+    /// that lived at the same time).
     pub high_water: u64,
     /// How often somebody had to sleep for a slot.
     pub waits: u64,

@@ -77,6 +77,30 @@ fn memory_goes_back_with_the_last_lease_after_the_pool_is_gone() {
 }
 
 #[test]
+fn the_high_water_mark_stays_when_pools_end_and_does_not_add_up_one_after_the_other() {
+    let arena = Arena::default();
+    let hold = |source: &Pool, count: usize| -> Vec<_> {
+        let class = source.class(4096).unwrap();
+        (0..count).map(|_| class.acquire(Wait::Never).unwrap()).collect()
+    };
+    let first = pool(&arena, 8);
+    drop(hold(&first, 3));
+    drop(first);
+    let after = arena.stats();
+    assert_eq!((after.slots, after.live, after.high_water), (0, 0, 3));
+    let second = pool(&arena, 8);
+    let held = hold(&second, 2);
+    assert_eq!(arena.stats().high_water, 3, "two of one pool after three of another");
+    let third = pool(&arena, 8);
+    let more = hold(&third, 4);
+    assert_eq!(arena.stats().high_water, 6, "two and four at once");
+    drop((held, more));
+    assert_eq!((arena.stats().slots, arena.stats().high_water), (0, 6));
+    drop(hold(&second, 5));
+    assert_eq!(arena.stats().high_water, 6, "five alone");
+}
+
+#[test]
 fn a_slots_name_is_worth_nothing_after_the_slot_was_freed_or_while_it_is_written() {
     let arena = Arena::default();
     let class = pool(&arena, 1).class(4096).unwrap();

@@ -33,7 +33,7 @@ impl Context {
     pub fn new(arena: Arena) -> Self {
         Context {
             arena,
-            clock: Arc::new(SystemClock::default()),
+            clock: Arc::new(SystemClock),
             cancel: Cancel::new(),
             slots: DEFAULT_SLOTS,
             max_bytes: DEFAULT_MAX_BYTES,

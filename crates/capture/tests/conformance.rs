@@ -5,6 +5,7 @@ use beamline_capture::{
     Backend, Request,
     backends::{image::Image, pattern::Pattern},
 };
+use beamline_media::PixelFormat;
 use beamline_testkit::{capture::FakeBackend, capture_conformance};
 use std::{fs, path::Path, sync::OnceLock};
 
@@ -22,6 +23,11 @@ fn patterns() -> (Box<dyn Backend>, Vec<Request>) {
         urls.push(format!("pattern:{name}?width=66&height=35"));
         urls.push(format!(
             "pattern:{name}?width=64&height=36&live=false&format=nv12&frames=20"
+        ));
+    }
+    for format in PixelFormat::ALL {
+        urls.push(format!(
+            "pattern:ball?width=65&height=35&live=false&format={format}&frames=20"
         ));
     }
     urls.push("pattern:ball?width=1&height=1&live=false&format=yuyv".into());

@@ -11,23 +11,6 @@ use beamline_testkit::TestClock;
 use std::sync::Arc;
 
 const PATTERNS: [&str; 6] = ["smpte", "gradient", "checkerboard", "ball", "noise", "solid"];
-const FORMATS: [PixelFormat; 14] = [
-    PixelFormat::I420,
-    PixelFormat::I422,
-    PixelFormat::I444,
-    PixelFormat::NV12,
-    PixelFormat::NV21,
-    PixelFormat::YUYV,
-    PixelFormat::UYVY,
-    PixelFormat::RGB24,
-    PixelFormat::BGR24,
-    PixelFormat::RGBA,
-    PixelFormat::RGBX,
-    PixelFormat::BGRA,
-    PixelFormat::BGRX,
-    PixelFormat::GRAY8,
-];
-
 fn context() -> Context {
     Context {
         clock: Arc::new(TestClock::jumping()),
@@ -61,14 +44,14 @@ fn content(frame: &Frame) -> Vec<Vec<u8>> {
 #[test]
 fn every_pattern_draws_every_format_in_odd_and_tiny_sizes() {
     for name in PATTERNS {
-        for format in FORMATS {
+        for format in PixelFormat::ALL {
             for (w, h) in [(1, 1), (1, 9), (9, 1), (2, 2), (3, 5), (63, 23), (65, 25), (322, 182)] {
                 let mut source = open(&format!(
                     "pattern:{name}?width={w}&height={h}&format={format}&live=false"
                 ));
                 for _ in 0..3 {
                     let frame = frame(&mut *source);
-                    assert_eq!((frame.info().format, frame.info().coded), (format, Size::new(w, h)));
+                    assert_eq!((frame.info().format, frame.info().coded), (*format, Size::new(w, h)));
                 }
             }
         }
@@ -77,7 +60,7 @@ fn every_pattern_draws_every_format_in_odd_and_tiny_sizes() {
 
 #[test]
 fn the_counter_reads_back_in_every_format_and_cell_size() {
-    for format in FORMATS {
+    for format in PixelFormat::ALL {
         for (w, h, cell) in [(64, 24, 4), (65, 25, 4), (128, 48, 8), (322, 182, 8), (1280, 720, 16)] {
             assert_eq!(counter_cell(Size::new(w, h)), Some(cell));
             let url = format!("pattern:noise?width={w}&height={h}&format={format}&live=false&frameRate=30000/1001");
@@ -146,6 +129,132 @@ fn bars_have_the_numbers_of_the_standards() {
     let rgb = frame(&mut *open("pattern:smpte?format=rgb24&counter=false"));
     assert_eq!(rgb.info().color, ColorSpace::SRGB);
     assert_eq!(rgb.row(0, 0)[..3], [191, 191, 191]);
+}
+
+/// A sample as a number of its own depth, which the name tells.
+fn sample(row: &[u8], index: usize, slug: &str) -> f64 {
+    let wide = || u16::from_le_bytes([row[2 * index], row[2 * index + 1]]);
+    f64::from(match slug {
+        "p010" => {
+            assert_eq!(wide() & 63, 0, "the low bits of {slug}");
+            wide() >> 6
+        }
+        _ if slug.ends_with("p10") || slug.ends_with("p12") || slug == "gray16" => wide(),
+        _ => u16::from(row[index]),
+    })
+}
+
+/// Luma, blue and red difference, or red, green and blue, or grey; then alpha where there is one. Places are told by the name.
+fn pixel(frame: &Frame, x: usize, y: usize) -> Vec<f64> {
+    let slug = frame.info().format.slug();
+    let at = |plane: usize, index: usize, y: usize| sample(frame.row(plane, y), index, slug);
+    let (half, pair) = (x / 2, x / 2 * 4);
+    match slug {
+        "gray8" | "gray16" => vec![at(0, x, y)],
+        "nv12" | "p010" => vec![at(0, x, y), at(1, half * 2, y / 2), at(1, half * 2 + 1, y / 2)],
+        "nv21" => vec![at(0, x, y), at(1, half * 2 + 1, y / 2), at(1, half * 2, y / 2)],
+        "yuyv" => vec![at(0, 2 * x, y), at(0, pair + 1, y), at(0, pair + 3, y)],
+        "uyvy" => vec![at(0, 2 * x + 1, y), at(0, pair, y), at(0, pair + 2, y)],
+        _ if slug.starts_with('i') => {
+            let sub_x = if slug.starts_with("i444") { 1 } else { 2 };
+            let sub_y = if slug.starts_with("i420") { 2 } else { 1 };
+            let mut all = vec![at(0, x, y), at(1, x / sub_x, y / sub_y), at(2, x / sub_x, y / sub_y)];
+            all.extend((frame.plane_count() == 4).then(|| at(3, x, y)));
+            all
+        }
+        _ => {
+            let letters = slug.trim_end_matches("24");
+            let places = "rgba".chars().filter_map(|c| letters.find(c));
+            places.map(|place| at(0, x * letters.len() + place, y)).collect()
+        }
+    }
+}
+
+/// What [`pixel`] should give for a colour, by the formulas of BT.601 and BT.709.
+fn expected(format: PixelFormat, height: usize, [r, g, b]: [f64; 3]) -> Vec<f64> {
+    let slug = format.slug();
+    let (kr, kb) = if height < 720 { (0.299, 0.114) } else { (0.2126, 0.0722) };
+    let y = kr * r + (1.0 - kr - kb) * g + kb * b;
+    let bits = match slug {
+        "gray16" => 16,
+        _ if slug.ends_with("p10") || slug == "p010" => 10,
+        _ if slug.ends_with("p12") => 12,
+        _ => 8,
+    };
+    let (step, max) = (f64::from(1 << (bits - 8)), f64::from((1 << bits) - 1));
+    let mut values = match slug {
+        "gray8" | "gray16" => vec![max * y],
+        _ if slug.starts_with("rgb") || slug.starts_with("bgr") => vec![max * r, max * g, max * b],
+        _ => vec![
+            step * (16.0 + 219.0 * y),
+            step * (128.0 + 112.0 * (b - y) / (1.0 - kb)),
+            step * (128.0 + 112.0 * (r - y) / (1.0 - kr)),
+        ],
+    };
+    let has_alpha = matches!(slug, "rgba" | "bgra" | "i420a" | "i422a" | "i444a") || slug.contains("ap1");
+    values.extend(has_alpha.then_some(max));
+    values
+}
+
+#[test]
+fn bars_are_right_to_the_last_bit_in_every_format_of_any_size() {
+    for (w, h) in [(322, 182), (321, 181), (1281, 721)] {
+        for format in PixelFormat::ALL {
+            let url = format!("pattern:smpte?width={w}&height={h}&format={format}&counter=false");
+            let frame = frame(&mut *open(&url));
+            for (bar, rgb) in [
+                (0, [1, 1, 1]),
+                (1, [1, 1, 0]),
+                (3, [0, 1, 0]),
+                (5, [1, 0, 0]),
+                (6, [0, 0, 1]),
+            ] {
+                let rgb = rgb.map(|level| f64::from(level) * 0.75);
+                // The middle of the bar, at the top and lower down; the bars end at two thirds of the height.
+                for y in [0, h / 2] {
+                    let got = pixel(&frame, w * (2 * bar + 1) / 14, y);
+                    let right = expected(*format, h, rgb);
+                    let near = got
+                        .iter()
+                        .zip(&right)
+                        .all(|(got, right)| (got - right).abs() <= 0.500_001);
+                    assert!(
+                        near && got.len() == right.len(),
+                        "{format} {w}×{h}, bar {bar}, row {y}: {got:?} for {right:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn deep_noise_uses_every_bit_and_stays_in_its_range() {
+    for (format, least, most) in [
+        ("i420p10", 64, 940),
+        ("i444ap12", 256, 3760),
+        ("p010", 64, 940),
+        ("gray16", 0, 65535),
+    ] {
+        let url = format!("pattern:noise?width=640&height=360&format={format}&counter=false");
+        let frame = frame(&mut *open(&url));
+        let lumas: Vec<u32> = (0..360)
+            .flat_map(|y| (0..640).map(move |x| (x, y)))
+            .map(|(x, y)| pixel(&frame, x, y)[0] as u32)
+            .collect();
+        let (darkest, brightest) = (*lumas.iter().min().unwrap(), *lumas.iter().max().unwrap());
+        assert!(
+            darkest >= least && brightest <= most,
+            "{format}: {darkest} to {brightest}"
+        );
+        // 230 400 samples come near both ends, and half of them are odd.
+        assert!(
+            darkest - least < 8 && most - brightest < 8,
+            "{format}: {darkest} to {brightest}"
+        );
+        let odd = lumas.iter().filter(|luma| **luma % 2 == 1).count();
+        assert!((100_000..130_000).contains(&odd), "{format}: {odd} odd samples");
+    }
 }
 
 #[test]
@@ -260,7 +369,6 @@ fn what_does_not_exist_is_told_with_what_does() {
         ("pattern:solid?color=%23%2b12345", ErrorCode::InvalidConfig, "#rrggbb"),
         ("pattern:noise?seed=-1", ErrorCode::InvalidConfig, "whole number"),
         ("pattern:smpte?live=yes", ErrorCode::InvalidConfig, "true or false"),
-        ("pattern:smpte?format=p010", ErrorCode::NotSupported, "nv12"),
         ("pattern:smpte?format=rgb565", ErrorCode::InvalidConfig, "nv12"),
         (
             "pattern:smpte?width=16384&height=16384",

@@ -137,7 +137,7 @@ impl Error {
             (ErrorCode::InvalidConfig, "timestamp-order") => {
                 "this item was not written; the output goes on with the next one"
             }
-            (_, "disk-full") => "free some space; what was written before stays playable",
+            (_, "disk-full") => "free some space; abort() tells whether what was written before is playable",
             (_, "truncated") => {
                 "the file is incomplete: copy it again, or pass recover: true to take what can be decoded"
             }

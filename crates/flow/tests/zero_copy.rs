@@ -136,7 +136,7 @@ fn nothing_but_a_slot_each(frames: u64) -> Took {
 fn decoder_to_encoder_takes_one_slot_per_frame_and_no_other_memory() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let ffmpeg = Ffmpeg::new();
-    let runtime = runtime_of(&ffmpeg, Arc::new(SystemClock::default()));
+    let runtime = runtime_of(&ffmpeg, Arc::new(SystemClock));
     let input = open_clip(&runtime);
     let stream = frames(&input, &FramesOptions::default());
     let took = measure(
@@ -152,7 +152,7 @@ fn decoder_to_encoder_takes_one_slot_per_frame_and_no_other_memory() {
 /// Captures a pattern and encodes it.
 fn capture(name: &str, url: &str, luma: usize, meanwhile: impl Fn(&Frame)) -> Took {
     let ffmpeg = Ffmpeg::new();
-    let runtime = runtime_of(&ffmpeg, Arc::new(SystemClock::default()));
+    let runtime = runtime_of(&ffmpeg, Arc::new(SystemClock));
     let request = runtime.backends.parse(url).expect("a URL");
     let session = CaptureSession::open(&runtime, &request, Cancel::new()).expect("a capture");
     let stream = session.frames(CaptureOptions::default()).expect("a loop");

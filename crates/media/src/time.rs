@@ -1,10 +1,8 @@
 //! One timeline: whole microseconds, on CLOCK_MONOTONIC for what is captured. No timestamp is `None`, never 0.
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 /// The largest timestamp that JavaScript can hold exactly, in µs (2^53 − 1: some 285 years).
 pub const TIMESTAMP_MAX_US: i64 = (1 << 53) - 1;
@@ -74,19 +72,14 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn sleep_until(&self, at_us: i64, interrupted: &dyn Fn() -> bool) -> bool;
 }
 
-/// The system's monotonic clock; 0 is when this value was made.
+/// CLOCK_MONOTONIC, which is one for all processes of the machine: 0 is about when it started.
 #[derive(Clone, Copy, Debug)]
-pub struct SystemClock(Instant);
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        SystemClock(Instant::now())
-    }
-}
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_us(&self) -> i64 {
-        self.0.elapsed().as_micros() as i64
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec * 1_000_000 + now.tv_nsec / 1000
     }
 
     fn sleep_until(&self, at_us: i64, interrupted: &dyn Fn() -> bool) -> bool {
@@ -116,6 +109,19 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             assert_eq!(Rational::from_rate(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_system_clock_is_the_kernels_monotonic_one() {
+        let kernel_us = || {
+            let now = clock_gettime(ClockId::Monotonic);
+            i64::try_from(Duration::new(now.tv_sec as u64, now.tv_nsec as u32).as_micros()).unwrap()
+        };
+        let (before, now, after) = (kernel_us(), SystemClock.now_us(), kernel_us());
+        assert!(before <= now && now <= after, "{before} ≤ {now} ≤ {after}");
+        assert!(SystemClock.sleep_until(now + 2000, &|| false));
+        assert!(SystemClock.now_us() >= now + 2000);
+        assert!(!SystemClock.sleep_until(i64::MAX, &|| true));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) fn for_environment() -> Runtime {
             codecs: beamline_codec::Registry::new(vec![codecs]),
             containers,
             backends: Arc::new(beamline_capture::Registry::with_builtins()),
-            clock: Arc::new(SystemClock::default()),
+            clock: Arc::new(SystemClock),
             copies: Copies::default(),
             threads: Threads::new(),
         }

@@ -17,7 +17,7 @@ pub(crate) fn for_environment() -> Runtime {
             codecs: beamline_codec::Registry::new(vec![codecs]),
             containers,
             backends: Arc::new(backends),
-            clock: Arc::new(SystemClock::default()),
+            clock: Arc::new(SystemClock),
             copies: Copies::default(),
             threads: Threads::new(),
         }

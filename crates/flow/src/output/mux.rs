@@ -303,17 +303,16 @@ impl Mux {
             }),
             Err(error) => {
                 let playable = self.muxer.abort().unwrap_or(false);
-                let fragments = self.muxer.fragments();
-                self.shared.aborted(playable);
+                let left = Report {
+                    bytes: self.muxer.bytes_written(),
+                    fragments: self.muxer.fragments(),
+                    duration_us: self.end_us,
+                    complete: false,
+                    playable,
+                };
+                self.shared.aborted(left.clone());
                 if error.code() == ErrorCode::Aborted && self.shared.was_asked_to_abort() {
-                    let bytes = self.muxer.bytes_written();
-                    return Ok(Report {
-                        bytes,
-                        fragments,
-                        duration_us: self.end_us,
-                        complete: false,
-                        playable,
-                    });
+                    return Ok(left);
                 }
                 Err(self.shared.fail(error))
             }

@@ -205,11 +205,16 @@ impl Output {
         self.end(Box::new(done));
     }
 
-    /// Gives up: what is playable is kept, else the sink is discarded. `done` is told which.
+    /// Gives up: what is playable is kept, else the sink is discarded. `done` is told which, of an output that has failed before, too.
     pub fn abort(&self, done: impl FnOnce(Result<Report, Error>) + Send + 'static) {
         self.shared.abort_asked.store(true, Ordering::SeqCst);
         self.shared.cancel.cancel();
-        self.end(Box::new(done));
+        let shared = Arc::clone(&self.shared);
+        self.end(Box::new(move |result| {
+            // Writers and `close` were told what went wrong; here counts what it has left.
+            let left = shared.lock().left.clone();
+            done(result.or_else(|error| left.ok_or(error)));
+        }));
     }
 
     fn end(&self, done: Done) {
@@ -264,7 +269,7 @@ impl Output {
     /// Whether what was written had to be thrown away, because nothing of it was playable.
     #[must_use]
     pub fn was_discarded(&self) -> bool {
-        self.shared.lock().discarded
+        self.shared.lock().left.as_ref().is_some_and(|left| !left.playable)
     }
 
     /// Waits until all threads of this output have ended.

@@ -53,7 +53,8 @@ pub(super) struct State {
     pub(super) enders: Vec<Box<dyn Fn() + Send>>,
     pub(super) done: Option<Done>,
     pub(super) result: Option<Result<Report, Arc<Error>>>,
-    pub(super) discarded: bool,
+    /// What was there when it was broken off, by a failure or by `abort`.
+    pub(super) left: Option<Report>,
 }
 
 impl Shared {
@@ -80,8 +81,9 @@ impl Shared {
         self.fragments.store(fragments, Ordering::Relaxed);
     }
 
-    pub(super) fn aborted(&self, playable: bool) {
-        self.lock().discarded = !playable;
+    pub(super) fn aborted(&self, left: Report) {
+        self.note(left.bytes, left.fragments);
+        self.lock().left = Some(left);
     }
 
     /// Notes what went wrong; the first one stays.

@@ -1,7 +1,7 @@
 //! A full disk is told, and what is whole stays playable.
 
 use crate::{
-    sinks::{config, film, playable},
+    sinks::{abort, config, film, playable},
     support::{Patient, close, mp4, runtime},
 };
 use beamline_flow::Output;
@@ -103,6 +103,9 @@ fn a_full_disk_is_told_and_leaves_what_fitted_playable() {
         assert!(n >= before && n < 150, "{percent} %: {n} after {before}");
         assert!(percent < 35 || n >= 25, "{percent} %: {n}");
         assert_eq!(n == 0, output.was_discarded(), "{percent} %: {n}");
+        let left = abort(&output).unwrap();
+        assert_eq!((left.complete, left.playable), (false, n > 0), "{percent} %: {left:?}");
+        assert_eq!(left.fragments > 0, left.playable, "{percent} %: {left:?}");
         before = n;
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn config() -> VideoTrackConfig {
     }
 }
 
-fn abort(output: &Output) -> Result<Report, Error> {
+pub(crate) fn abort(output: &Output) -> Result<Report, Error> {
     let (tell, told) = mpsc::channel();
     output.abort(move |report| tell.send(report).unwrap());
     let report = told.recv_timeout(LONG).expect("abort comes to an end");

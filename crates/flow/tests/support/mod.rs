@@ -35,7 +35,7 @@ pub(crate) fn runtime_of(ffmpeg: &Ffmpeg, clock: Arc<dyn Clock>) -> Runtime {
 }
 
 pub(crate) fn runtime() -> Runtime {
-    runtime_of(&Ffmpeg::new(), Arc::new(SystemClock::default()))
+    runtime_of(&Ffmpeg::new(), Arc::new(SystemClock))
 }
 
 pub(crate) fn clip() -> PathBuf {

@@ -21,7 +21,7 @@ impl Rgb {
     /// Red, green and blue as bytes.
     #[must_use]
     pub fn bytes(self) -> [u8; 3] {
-        self.0.map(|v| round(v * 255.0))
+        self.0.map(|v| quantize(v * 255.0, 8) as u8)
     }
 }
 
@@ -68,26 +68,37 @@ impl Matrix {
     }
 }
 
-/// Luma in studio range.
+/// Luma in studio range, in that many bits.
 #[must_use]
-pub fn studio_luma(y: f64) -> u8 {
-    round(16.0 + 219.0 * y)
+pub fn studio_luma(y: f64, bits: u8) -> u16 {
+    quantize((16.0 + 219.0 * y) * steps(bits), bits)
 }
 
-/// A colour difference in studio range.
+/// A colour difference in studio range, in that many bits.
 #[must_use]
-pub fn studio_chroma(c: f64) -> u8 {
-    round(128.0 + 224.0 * c)
+pub fn studio_chroma(c: f64, bits: u8) -> u16 {
+    quantize((128.0 + 224.0 * c) * steps(bits), bits)
 }
 
-/// Luma in full range.
+/// Luma in full range, in that many bits.
 #[must_use]
-pub fn full_luma(y: f64) -> u8 {
-    round(255.0 * y)
+pub fn full_luma(y: f64, bits: u8) -> u16 {
+    quantize(f64::from(max_of(bits)) * y, bits)
 }
 
-fn round(value: f64) -> u8 {
-    value.round().clamp(0.0, 255.0) as u8
+/// The largest sample of that many bits, 16 at most.
+#[must_use]
+pub fn max_of(bits: u8) -> u16 {
+    u16::MAX >> (16 - bits)
+}
+
+/// What one step of 8 bits is in more of them: in studio range bits are added below.
+fn steps(bits: u8) -> f64 {
+    f64::from(1u16 << (bits - 8))
+}
+
+fn quantize(value: f64, bits: u8) -> u16 {
+    value.round().clamp(0.0, f64::from(max_of(bits))) as u16
 }
 
 #[cfg(test)]
@@ -100,7 +111,22 @@ mod tests {
         for (height, expected) in [(720, [168, 44, 136]), (576, [162, 44, 142])] {
             let space = space_of(PixelFormat::I420, height);
             let [y, u, v] = Matrix::of(&space, height).apply(yellow);
-            assert_eq!([studio_luma(y), studio_chroma(u), studio_chroma(v)], expected);
+            let at = |bits| [studio_luma(y, bits), studio_chroma(u, bits), studio_chroma(v, bits)];
+            assert_eq!(at(8), expected);
+            for (deep, byte) in at(12).into_iter().zip(expected) {
+                assert!(deep.abs_diff(byte * 16) <= 8, "{deep} of 12 bits for {byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn white_is_the_largest_sample_in_full_range_and_235_in_studio_range() {
+        for (bits, full, studio) in [(8, 255, 235), (10, 1023, 940), (12, 4095, 3760), (16, 65535, 60160)] {
+            assert_eq!((full_luma(1.0, bits), studio_luma(1.0, bits)), (full, studio));
+            assert_eq!(
+                (full_luma(-0.1, bits), studio_chroma(0.0, bits)),
+                (0, 128 << (bits - 8))
+            );
         }
     }
 }

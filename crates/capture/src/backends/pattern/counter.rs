@@ -11,10 +11,11 @@
 //! | 5 | CRC-16/CCITT-FALSE (polynomial 0x1021, initial 0xffff) of the ten bytes of rows 0 to 4, high byte first |
 //!
 //! To read a cell, take the mean luma (or green) of its middle, from a quarter to three quarters in both directions: more than 128
-//! is white. A picture whose checksum is wrong has no block, was scaled or is damaged.
+//! is white (of deeper samples the highest eight bits count). A picture whose checksum is wrong has no block, was scaled or is damaged.
 
 use super::{
     color::{Matrix, Rgb},
+    layout::padding_of,
     template::Ink,
 };
 use beamline_media::{Frame, FrameMut, Model, PixelFormat, Rect, Size};
@@ -91,10 +92,8 @@ pub fn read_counter(frame: &Frame) -> Option<Stamp> {
 
 fn mean_luma(frame: &Frame, rect: Rect) -> u32 {
     let (offset, step) = luma_place(frame.info().format);
-    // 10 and 12 bits lie low in their two bytes, P010 and 16 bits high.
     let bits = frame.info().format.info().bits;
-    let high = frame.info().format == PixelFormat::P010;
-    let shift = if high { 8 } else { u32::from(bits) - 8 };
+    let shift = u32::from(bits) - 8 + padding_of(frame.info().format);
     let mut sum = 0;
     for y in rect.y..rect.y + rect.height {
         let row = frame.row(0, y as usize);

@@ -12,7 +12,7 @@
 //! | `seed` | 0 | of `noise` |
 //!
 //! The same request gives the same bytes (but for the counter of a live one, which tells the time). Colours are BT.709 in studio
-//! range from 720 rows on, BT.601 below; RGB is full-range sRGB; GRAY8 is full-range luma.
+//! range from 720 rows on, BT.601 below; RGB is full-range sRGB; grey is full-range luma; alpha is opaque.
 //!
 //! Start reading at `source.rs`; `pictures.rs` is the table of patterns.
 

@@ -2,10 +2,10 @@
 
 use super::{
     color::{Matrix, Rgb},
-    layout::{Sample, layout_of},
+    layout::{Sample, layout_of, padding_of},
     template::Ink,
 };
-use beamline_media::{FrameMut, PixelFormat, Size};
+use beamline_media::{FrameMut, Model, PixelFormat, Size};
 use std::fmt::Debug;
 
 /// Draws over the ground.
@@ -105,15 +105,21 @@ impl Moving for Noise {
         let row_bytes = self.format.row_bytes(0, size.width);
         let group = layout_of(self.format).map_or(&[][..], |planes| planes[0]);
         let mut state = mix(self.seed ^ mix(n));
-        // Whole groups of two pixels and whole words; what is beyond the row is not copied.
-        self.row.resize((size.width as usize).next_multiple_of(8), 0);
+        let is_deep = self.format.info().bits > 8;
+        // Whole groups of two pixels and whole words, two bytes a pixel at most; what is beyond the row is not copied.
+        let random_bytes = size.width as usize * if is_deep { 2 } else { 1 };
+        self.row.resize(random_bytes.next_multiple_of(8), 0);
         let (bytes, stride) = frame.plane_mut(0);
         for to in bytes.chunks_mut(stride) {
             for word in self.row.chunks_exact_mut(8) {
                 state = state.wrapping_add(STEP);
                 word.copy_from_slice(&mix(state).to_le_bytes());
             }
-            scatter(group, &mut self.row, &mut to[..row_bytes]);
+            if is_deep {
+                scatter_deep(self.format, &self.row, &mut to[..row_bytes]);
+            } else {
+                scatter(group, &mut self.row, &mut to[..row_bytes]);
+            }
         }
     }
 }
@@ -145,6 +151,20 @@ fn scatter(group: &[Sample], greys: &mut [u8], row: &mut [u8]) {
             .chunks_exact_mut(4)
             .zip(greys)
             .for_each(|(to, g)| to.copy_from_slice(&[*g, *g, *g, 255])),
+    }
+}
+
+/// Grey levels of 16 bits as the two-byte samples of the first plane, which above 8 bits always is luma alone.
+fn scatter_deep(format: PixelFormat, greys: &[u8], row: &mut [u8]) {
+    let bits = format.info().bits;
+    let (black, levels) = match format.info().model {
+        Model::Gray => (0, 1 << bits),
+        _ => (16 << (bits - 8), (219 << (bits - 8)) + 1),
+    };
+    for (to, grey) in row.chunks_exact_mut(2).zip(greys.chunks_exact(2)) {
+        let grey = u32::from(u16::from_le_bytes([grey[0], grey[1]]));
+        let sample = (black + (grey * levels >> 16)) << padding_of(format);
+        to.copy_from_slice(&(sample as u16).to_le_bytes());
     }
 }
 
