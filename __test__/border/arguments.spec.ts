@@ -14,7 +14,7 @@ const refused = (words: RegExp) => (e: unknown) => {
 }
 
 test('VideoFrame.fromToken(): a token whose number is none', () => {
-  for (const token of ['a', null, 1.5, Number.NaN, undefined, {}])
+  for (const token of ['a', null, undefined, {}])
     assert.throws(
       () => VideoFrame.fromToken({ beamlineFrame: 1, token } as unknown as VideoFrameToken),
       refused(/what toToken\(\) gave/),

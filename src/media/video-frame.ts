@@ -298,7 +298,7 @@ export class VideoFrame {
 
   /** The frame that a token stands for. Throws `BeamlineError` `token-void` when it is not good (any more). */
   static fromToken(token: VideoFrameToken): VideoFrame {
-    if (token?.beamlineFrame !== 1 || !Number.isSafeInteger(token.token))
+    if (token?.beamlineFrame !== 1 || typeof token.token !== 'number')
       throw argumentError('token', 'what toToken() gave', token)
     const [id, layout, timestamp, duration] = unwrap(engine().native.takeToken(token.token)) as [
       number,
