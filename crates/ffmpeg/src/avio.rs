@@ -29,6 +29,9 @@ pub(crate) struct Source {
     pub(crate) source: Arc<dyn ByteSource>,
     pub(crate) cancel: Cancel,
     at: u64,
+    /// What is read lands here first: at the end of the source FFmpeg goes on with what its own buffer held, so nothing else may be
+    /// written there, and no source may see memory that was never written.
+    scratch: Vec<u8>,
     failed: Option<Error>,
 }
 
@@ -83,6 +86,7 @@ impl Avio<Source> {
             source,
             cancel,
             at: 0,
+            scratch: Vec::new(),
             failed: None,
         }));
         let seek = (!forward).then_some(seek_source as unsafe extern "C" fn(_, _, _) -> _);
@@ -150,18 +154,19 @@ unsafe fn guarded<T, R: From<i32>>(opaque: *mut c_void, work: impl FnOnce(&mut T
 }
 
 unsafe extern "C" fn read(opaque: *mut c_void, buf: *mut u8, size: c_int) -> c_int {
-    // SAFETY: FFmpeg gives `size` bytes of its buffer to be written; they are initialised here, so that no source sees garbage.
-    let into = unsafe {
-        let size = usize::try_from(size).unwrap_or(0);
-        std::ptr::write_bytes(buf, 0, size);
-        std::slice::from_raw_parts_mut(buf, size)
-    };
-    // SAFETY: this callback belongs to `Avio::<Source>::reader`.
+    let size = usize::try_from(size).unwrap_or(0);
+    // SAFETY: this callback belongs to `Avio::<Source>::reader`; FFmpeg gives `size` bytes to be written, which overlap nothing of ours.
     unsafe {
         guarded(opaque, |state: &mut Source| {
+            if state.scratch.len() < size {
+                state.scratch.resize(size, 0);
+            }
+            let into = &mut state.scratch[..size];
             match state.source.read_at(state.at, into, &state.cancel) {
                 Ok(0) => ff::AVERROR_EOF,
                 Ok(n) => {
+                    let n = n.min(size);
+                    std::ptr::copy_nonoverlapping(into.as_ptr(), buf, n);
                     state.at += n as u64;
                     n as c_int
                 }
