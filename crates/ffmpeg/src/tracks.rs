@@ -123,7 +123,7 @@ unsafe fn language(metadata: *const ff::AVDictionary) -> Option<String> {
 }
 
 /// The full codec string, as far as the description tells it.
-fn codec_string(kind: EncodedKind, description: &[u8]) -> String {
+pub(crate) fn codec_string(kind: EncodedKind, description: &[u8]) -> String {
     let string = match kind {
         EncodedKind::H264 => h264::record(description).ok().map(|record| record.codec_string()),
         EncodedKind::AAC => AudioConfig::parse(description)

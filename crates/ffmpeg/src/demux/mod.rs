@@ -3,18 +3,30 @@
 //! FFmpeg may open the source and nothing else: no protocol is allowed, `io_open` refuses, only demuxers and probing decoders of the
 //! table are let in. Packets keep FFmpeg's memory; nothing is copied.
 //!
-//! Here is how packets come; `format.rs` opens, `headers.rs` spares the probing, `seek.rs` seeks.
+//! Here is how packets come; `format.rs` opens, `headers.rs` spares the probing, `seek.rs` seeks, `times.rs` knows the times that a
+//! container leaves out, `adts.rs` takes AAC out of its own headers.
 
+mod adts;
 mod format;
 mod headers;
+mod picture_order;
 mod seek;
+mod times;
 
 use crate::{error, raii, sys as ff, tracks};
 use beamline_container::{Demuxer, Error, TrackInfo};
 use beamline_io::{ByteSource, Cancel};
-use beamline_media::Packet;
+use beamline_media::{EncodedKind, Packet};
+use bytes::Bytes;
 use format::Format;
+use picture_order::PictureOrder;
 use std::{collections::VecDeque, ffi::c_int, sync::Arc};
+use times::{Times, TrackTimes};
+
+/// The demuxer of H.264 without a container.
+const RAW_H264: &str = "h264";
+/// Packets that are read at most to find the description of sound that carries its own headers.
+const DESCRIBE_PACKETS: usize = 500;
 
 /// One opened input.
 pub(crate) struct Input {
@@ -26,8 +38,13 @@ pub(crate) struct Input {
     duration_us: Option<i64>,
     forward: bool,
     ended: bool,
-    /// Read after a seek, not yet given out.
+    /// Read ahead, not yet given out.
     pending: VecDeque<Packet>,
+    times: Times,
+    /// What went wrong behind the packets that still wait for their times.
+    failed: Option<Error>,
+    /// Tracks of AAC whose packets carry their own headers.
+    adts: Vec<usize>,
 }
 
 impl Input {
@@ -36,14 +53,15 @@ impl Input {
         let forward = source.one_pass();
         let ctx = Format::open(&source, &name, cancel)?;
         // SAFETY: the context is open; its list of streams has nb_streams entries.
-        let (tracks, format, duration) = unsafe {
+        let (tracks, format, duration, delays) = unsafe {
             let raw = ctx.ctx.as_ref();
-            let tracks = ctx
-                .streams()
-                .iter()
-                .map(|stream| tracks::read(*stream))
-                .collect::<Vec<_>>();
-            (tracks, ff::static_str((*raw.iformat).name), raw.duration)
+            let streams = ctx.streams().iter();
+            let delays: Vec<_> = streams
+                .clone()
+                .map(|stream| (*(**stream).codecpar).video_delay)
+                .collect();
+            let tracks = streams.map(|stream| tracks::read(*stream)).collect::<Vec<_>>();
+            (tracks, ff::static_str((*raw.iformat).name), raw.duration, delays)
         };
         if tracks.is_empty() {
             return Err(Error::NotMedia {
@@ -53,7 +71,15 @@ impl Input {
         }
         let known = (duration > 0).then_some(duration);
         let longest = tracks.iter().filter_map(|track| track.duration_us).max();
-        Ok(Input {
+        let track_times = |(info, delay): (&TrackInfo, c_int)| TrackTimes {
+            delay: usize::try_from(delay).unwrap_or(0),
+            counted: format == RAW_H264,
+            order: (delay > 0 && info.encoded == EncodedKind::H264)
+                .then(|| PictureOrder::new(info.description.as_deref().unwrap_or_default()))
+                .flatten(),
+        };
+        let times = Times::new(&tracks, tracks.iter().zip(delays).map(track_times).collect());
+        let mut input = Input {
             packet: raii::Packet::new().map_err(|_| error::container_memory("read"))?,
             ctx,
             name,
@@ -63,12 +89,66 @@ impl Input {
             forward,
             ended: false,
             pending: VecDeque::new(),
-        })
+            times,
+            failed: None,
+            adts: Vec::new(),
+        };
+        input.describe()?;
+        Ok(input)
+    }
+
+    /// Finds the description of AAC that has none, in the header of its first packet.
+    fn describe(&mut self) -> Result<(), Error> {
+        let open = |track: &TrackInfo| track.encoded == EncodedKind::AAC && track.description.is_none();
+        let mut open: Vec<usize> = (0..self.tracks.len()).filter(|i| open(&self.tracks[*i])).collect();
+        for _ in 0..DESCRIBE_PACKETS {
+            if open.is_empty() {
+                break;
+            }
+            let Some(mut packet) = self.read_one()? else { break };
+            if let Some(at) = open.iter().position(|index| *index == packet.track) {
+                let index = open.swap_remove(at);
+                if let Some(header) = adts::header(&packet.data) {
+                    packet.data = adts::strip(&packet.data);
+                    let track = &mut self.tracks[index];
+                    track.codec = tracks::codec_string(track.encoded, &header.config);
+                    track.description = Some(Bytes::copy_from_slice(&header.config));
+                    self.adts.push(index);
+                }
+            }
+            self.pending.push_back(packet);
+        }
+        Ok(())
+    }
+
+    /// The next packet of a track that we know, with its times.
+    fn read_one(&mut self) -> Result<Option<Packet>, Error> {
+        loop {
+            if let Some(packet) = self.times.pop() {
+                return Ok(Some(packet));
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            match self.read_raw() {
+                Ok(Some(packet)) => self.times.push(packet),
+                ended => {
+                    self.times.end();
+                    match (self.times.pop(), ended) {
+                        (None, ended) => return ended,
+                        (packet, ended) => {
+                            self.failed = ended.err();
+                            return Ok(packet);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// The next packet of FFmpeg, of a track that we know.
-    fn read_one(&mut self) -> Result<Option<Packet>, Error> {
-        loop {
+    fn read_raw(&mut self) -> Result<Option<Packet>, Error> {
+        while !self.ended {
             // SAFETY: context and packet are ours; an old packet was taken or is dropped first.
             let code = unsafe {
                 self.packet.unref();
@@ -88,6 +168,7 @@ impl Input {
                 }
             }
         }
+        Ok(None)
     }
 
     fn damaged(&mut self, code: c_int) -> Error {
@@ -144,7 +225,10 @@ impl Input {
         if said(ff::CORRUPT) && self.ctx.at_end() {
             return Err(self.truncated("it ends inside a packet"));
         }
-        let data = self.packet.take_bytes().map_err(|_| error::container_memory("read"))?;
+        let mut data = self.packet.take_bytes().map_err(|_| error::container_memory("read"))?;
+        if self.adts.contains(&index) {
+            data = adts::strip(&data);
+        }
         let mut packet = Packet::new(data);
         [packet.timestamp_us, packet.decode_us, packet.duration_us] = times;
         packet.key = said(ff::KEY);
@@ -207,9 +291,6 @@ impl Demuxer for Input {
         if let Some(packet) = self.pending.pop_front() {
             return Ok(Some(packet));
         }
-        if self.ended {
-            return Ok(None);
-        }
         self.read_one()
     }
 
@@ -225,7 +306,9 @@ impl Demuxer for Input {
             unsafe { (**stream).discard = discard };
         }
         self.pending.retain(|packet| tracks.contains(&packet.track));
+        self.times.select(tracks);
     }
+
     fn seek(&mut self, track: usize, to_us: i64) -> Result<(), Error> {
         self.seek_to(track, to_us)
     }

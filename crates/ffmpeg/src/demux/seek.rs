@@ -27,6 +27,9 @@ impl Input {
         };
         // SAFETY: the stream is valid.
         let base = unsafe { (*stream).time_base };
+        if self.times.counted(track) {
+            return self.walk(track, to_us, base);
+        }
         let mut to = tracks::from_us(to_us, base);
         // Indexes are by decoding time: with reordering they may land on a key packet that is shown too late.
         for _ in 0..4 {
@@ -42,20 +45,29 @@ impl Input {
         }
         Ok(())
     }
+
     fn seek_once(&mut self, track: usize, to: i64) -> Result<(), Error> {
         let index = track as c_int;
+        let counted = self.times.counted(track);
         // SAFETY: the context is open and the track is one of its streams.
         let code = unsafe {
             let ctx = self.ctx.ctx.as_ptr();
-            let code = ff::avformat_seek_file(ctx, index, i64::MIN, to, to, 0);
+            // Where pictures are counted, they are counted from the beginning.
+            let code = if counted {
+                ff::av_seek_frame(ctx, -1, 0, ff::AVSEEK_FLAG_BYTE as c_int)
+            } else {
+                ff::avformat_seek_file(ctx, index, i64::MIN, to, to, 0)
+            };
             // Before the first key packet: that one.
-            if code < 0 {
+            if code < 0 && !counted {
                 ff::avformat_seek_file(ctx, index, i64::MIN, to, i64::MAX, 0)
             } else {
                 code
             }
         };
         self.pending.clear();
+        self.times.reset();
+        self.failed = None;
         self.ended = false;
         if let Some(failure) = self.ctx.io.take_failure() {
             return Err(failure.into());

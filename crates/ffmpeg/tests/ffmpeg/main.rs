@@ -8,3 +8,4 @@ mod fixtures;
 mod mux;
 mod open;
 mod own_files;
+mod times;
