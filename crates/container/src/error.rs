@@ -58,6 +58,20 @@ pub enum Error {
         /// When this one is.
         at_us: i64,
     },
+    /// A packet that comes so late after the one before it that the container cannot say when.
+    #[error(
+        "expected packets of track {track} at most {most_us} µs apart, but after {before_us} µs received one of {at_us} µs"
+    )]
+    Gap {
+        /// Which track.
+        track: usize,
+        /// When the packet before it is decoded.
+        before_us: i64,
+        /// When this one is.
+        at_us: i64,
+        /// How far apart they may be.
+        most_us: i64,
+    },
     /// Bytes do not come or go.
     #[error(transparent)]
     Io(#[from] beamline_io::Error),
@@ -82,7 +96,7 @@ impl Error {
                 ErrorCode::Data
             }
             Error::NotSupported { .. } => ErrorCode::NotSupported,
-            Error::Config { .. } => ErrorCode::InvalidConfig,
+            Error::Config { .. } | Error::Gap { .. } => ErrorCode::InvalidConfig,
             Error::Io(e) => ErrorCode::of_io(e.kind()),
             Error::Library { .. } => ErrorCode::Internal,
         }
@@ -98,6 +112,7 @@ impl Error {
             Error::NotSupported { .. } => "container-not-supported",
             Error::Config { .. } => "container-config",
             Error::Order { .. } => "timestamp-order",
+            Error::Gap { .. } => "timestamp-gap",
             Error::Io(e) => e.reason(),
             Error::Library { .. } => "container-library",
         }

@@ -159,7 +159,12 @@ impl Output {
 
     /// Writes the held packet of a track; it lasts until `next`, or as long as it says itself.
     fn release(&mut self, index: usize, next: Option<i64>) -> Result<(), Error> {
-        let Some((packet, at)) = self.tracks.get_mut(index).and_then(|track| track.take(next)) else {
+        let fragmented = self.config.fragmented;
+        let held = self
+            .tracks
+            .get_mut(index)
+            .and_then(|track| track.take(next, fragmented));
+        let Some((packet, at)) = held else {
             return Ok(());
         };
         self.cutter.took(index, at);

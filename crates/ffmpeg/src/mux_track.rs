@@ -10,6 +10,14 @@ const VIDEO_TIMESCALE: u32 = 90_000;
 /// The least unit of pictures with a rate.
 const LEAST_TIMESCALE: u32 = 10_000;
 
+/// From where to where a track lasts.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    decoded: i64,
+    shown: i64,
+    end: i64,
+}
+
 /// What is remembered of a track.
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -20,6 +28,8 @@ pub(crate) struct Track {
     /// Decoding time of the last packet, in µs and in the track's unit.
     last_us: Option<i64>,
     pub(crate) last: Option<i64>,
+    /// Where its first packet is decoded, its first picture shown and its last one ends, in the track's unit.
+    span: Option<Span>,
     /// The last packet, not yet written: how long it lasts is only known when the next one comes. (FFmpeg takes it for the end of
     /// the track so far; with reordering and a variable rate that is not when the next picture is decoded.)
     pub(crate) held: Option<(raii::Packet, i64)>,
@@ -38,6 +48,7 @@ impl Track {
             usual_us: usual_us(track),
             last_us: None,
             last: None,
+            span: None,
             held: None,
         }
     }
@@ -66,6 +77,15 @@ impl Track {
         let mut dts = tracks::from_us(decoded, self.base);
         if let Some(last) = self.last {
             dts = dts.max(last + 1);
+            // MP4 holds steps of 32 bits.
+            if dts - last >= i64::from(i32::MAX) {
+                return Err(Error::Gap {
+                    track: packet.track,
+                    before_us: self.last_us.unwrap_or_default(),
+                    at_us: decoded,
+                    most_us: tracks::to_us(i64::from(i32::MAX), self.base).unwrap_or(i64::MAX),
+                });
+            }
         }
         let mut filled = raii::Packet::new().map_err(|_| error::container_memory("take a packet"))?;
         let code = filled.fill(&packet.data);
@@ -88,18 +108,44 @@ impl Track {
                 raw.flags |= ff::DISCARD;
             }
             put_trim(raw, packet.trim);
+            let (shown, end) = (raw.pts, raw.pts.saturating_add(raw.duration));
+            let span = self.span.get_or_insert(Span {
+                decoded: dts,
+                shown,
+                end,
+            });
+            (span.shown, span.end) = (span.shown.min(shown), span.end.max(end));
         }
         self.last_us = Some(decoded);
         self.last = Some(dts);
         Ok(filled)
     }
 
-    /// The held packet and when it is decoded, in µs; it lasts until `next`, or as long as it says itself.
-    pub(crate) fn take(&mut self, next: Option<i64>) -> Option<(raii::Packet, i64)> {
+    /// The held packet and when it is decoded, in µs; it lasts until `next`. The last one lasts until the track ends: FFmpeg adds up
+    /// durations from the first decoding time on, which with reordering and a variable rate may end before the last picture does.
+    ///
+    /// In the plain form the end of the edit list is where the latest packet ends: none may seem to end behind the last picture.
+    pub(crate) fn take(&mut self, next: Option<i64>, fragmented: bool) -> Option<(raii::Packet, i64)> {
         let (packet, at) = self.held.take()?;
+        let span = self.span?;
+        // SAFETY: the packet is ours.
+        let raw = unsafe { &mut *packet.ptr() };
         if let Some(next) = next {
-            // SAFETY: the packet is ours.
-            unsafe { (*packet.ptr()).duration = next - (*packet.ptr()).dts };
+            let until = next - raw.dts;
+            raw.duration = match fragmented {
+                true => until,
+                false => until.min((span.end - raw.pts).max(raw.duration)),
+            };
+        } else if self.video {
+            let whole = span.decoded + (span.end - span.shown) - raw.dts;
+            let beyond = match fragmented {
+                true => 0,
+                false => (raw.pts + whole - span.end).max(0),
+            };
+            if whole > beyond {
+                raw.duration = whole - beyond;
+                raw.dts += beyond;
+            }
         }
         Some((packet, at))
     }

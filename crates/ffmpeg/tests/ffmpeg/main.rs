@@ -5,6 +5,7 @@ mod damage;
 mod decode;
 mod encode;
 mod fixtures;
+mod lasting;
 mod mux;
 mod open;
 mod own_files;
