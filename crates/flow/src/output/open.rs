@@ -15,6 +15,7 @@ use crate::{
 };
 use beamline_container::{MuxTrack, MuxerConfig, TrackInfo};
 use beamline_io::{ByteSink, Cancel};
+use beamline_media::EncodedKind;
 use serde::Serialize;
 use std::{
     sync::{
@@ -124,6 +125,12 @@ impl Output {
     }
 
     fn packet_lane(&self, track: MuxTrack, pulled: bool, shortest: bool) -> Result<Arc<Sender<Item>>, Error> {
+        if track.info.encoded == EncodedKind::AAC && track.info.description.is_none() {
+            return Err(Error::Container(beamline_container::Error::NotSupported {
+                what: "a track of AAC without a description".into(),
+                why: "expected an AudioSpecificConfig as its description, and packets without ADTS headers".into(),
+            }));
+        }
         let (sender, items) = channel(PACKET_QUEUE, Policy::Block);
         // The queue is new and empty: the format fits.
         let _ = sender.try_push(Item::Format(Box::new(track)));

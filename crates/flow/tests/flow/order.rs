@@ -1,6 +1,6 @@
 //! Times that do not rise: the item is refused at the write, the output lives on.
 
-use crate::support::{Patient, close, each, frames, mp4, open_bytes, pattern, quick, runtime};
+use crate::support::{Patient, close, each, frames, mp4, open_bytes, open_clip, pattern, quick, runtime};
 use beamline_container::MuxTrack;
 use beamline_flow::{Error, FramesOptions, Input, Output, PacketsOptions, Pop, Runtime, VideoTrackConfig};
 use beamline_io::{Cancel, MemorySink};
@@ -101,4 +101,18 @@ fn of_packets_the_decoding_times_rise_and_those_of_b_frames_are_right_as_they_ar
     assert!(close(&output).unwrap().complete);
     let bytes = bytes.lock().unwrap().clone();
     assert_eq!(times(&open_bytes(&runtime, &bytes)), wanted);
+}
+
+#[test]
+fn aac_without_a_description_is_refused_before_anything_is_written() {
+    let runtime = runtime();
+    let clip = open_clip(&runtime);
+    let sound = clip.tracks().iter().find(|t| t.audio().is_some()).unwrap();
+    let mut info = sound.clone();
+    info.description = None;
+    let output = Output::create(&runtime, Box::new(MemorySink::new()), &mp4(true), Cancel::new()).unwrap();
+    let track = MuxTrack { info, time_base: None };
+    let error = output.add_packets(track).err().unwrap();
+    assert_eq!(error.code(), ErrorCode::NotSupported);
+    assert!(error.to_string().contains("AudioSpecificConfig"), "{error}");
 }
