@@ -163,7 +163,7 @@ fn scatter_deep(format: PixelFormat, greys: &[u8], row: &mut [u8]) {
     };
     for (to, grey) in row.chunks_exact_mut(2).zip(greys.chunks_exact(2)) {
         let grey = u32::from(u16::from_le_bytes([grey[0], grey[1]]));
-        let sample = (black + (grey * levels >> 16)) << padding_of(format);
+        let sample = (black + ((grey * levels) >> 16)) << padding_of(format);
         to.copy_from_slice(&(sample as u16).to_le_bytes());
     }
 }
