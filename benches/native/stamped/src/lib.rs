@@ -28,6 +28,8 @@ mod input;
 mod output;
 mod runtime;
 mod source;
+#[path = "../../../../crates/node/src/share.rs"]
+mod share;
 #[path = "../../../../crates/node/src/state.rs"]
 mod state;
 #[path = "../../../../crates/node/src/sys/mod.rs"]
