@@ -186,6 +186,8 @@ impl Publisher {
     pub fn close(&self) {
         self.end(None);
         if !self.shared.closed.swap(true, Ordering::SeqCst) {
+            // Here and not by the thread: the name is free when this returns, and what is then found under it is another's.
+            let _ = rustix::fs::unlink(self.shared.place.path());
             ring(&self.shared.wake);
         }
     }
@@ -459,11 +461,10 @@ impl Service {
         }
     }
 
-    /// Frees the name. Readers stay until they have given back what they hold.
+    /// Nobody joins any more. Readers stay until they have given back what they hold.
     fn leave(&mut self) {
         if let Some(listener) = self.listener.take() {
             let _ = epoll::delete(&self.epoll, &listener);
-            let _ = rustix::fs::unlink(self.shared.place.path());
             self.strangers.clear();
         }
     }
