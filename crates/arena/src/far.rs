@@ -117,7 +117,8 @@ impl FarPool {
         class.0.adopt_bank(Bank {
             segment,
             ledger: Ledger::far(slots),
-            id: number,
+            // One of our own arena's: keys by segment and slot must not meet those of local sources, or of another link.
+            id: self.pool.inner().arena.next_segment(),
         });
         place.set(class).map_err(|_| Error::Foreign {
             what: format!("segment {number} a second time"),

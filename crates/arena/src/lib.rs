@@ -9,7 +9,9 @@
 //!
 //! Nothing that decides anything (references, generations, free lists) lies in the shared memory itself: see [`ledger`].
 //!
-//! Start reading at `pool.rs`, then `ledger.rs`.
+//! Slots are shown to other processes by [`grant`]s; theirs become leases here by a [`FarPool`].
+//!
+//! Start reading at `pool.rs`, then `ledger.rs`, `grant.rs`.
 #![cfg_attr(
     not(loom), // the models leave out all that is unsafe
     expect(

@@ -151,6 +151,20 @@ fn it_is_the_same_memory_and_a_store_of_the_readers_changes_nobodys() {
 }
 
 #[test]
+fn slots_of_two_shares_have_names_of_their_own() {
+    let (one, two) = (Studio::new(), Studio::new());
+    let pool = Arena::default().pool(PoolConfig::new("reader"));
+    let join = |studio: &Studio| Reader::connect(&studio.place(), &pool, in_order(), &|| false).unwrap();
+    let (mut a, mut b) = (join(&one), join(&two));
+    one.publisher.publish(&one.frame(1));
+    two.publisher.publish(&two.frame(2));
+    let (a, b) = (next(&mut a).0, next(&mut b).0);
+    let name = |frame: &Frame| frame.plane(0).0.slot_ref();
+    assert_eq!(name(&a).slot, name(&b).slot, "the first slot of each");
+    assert_ne!(name(&a).segment, name(&b).segment);
+}
+
+#[test]
 fn a_reader_that_does_not_read_costs_the_others_nothing() {
     let studio = Studio::new();
     let lazy = studio.reader(in_order());
