@@ -5,8 +5,16 @@ import { root } from '../../scripts/lib/paths.mjs'
 // `time` speaks to the shell's own stderr, which is kept apart (3) from what the command says.
 const TIMED = 'TIMEFORMAT="%R %U %S"; { time "$@" 2>&4 ; } 2>&3'
 
+/** Folders of the machine, as they stand in results: they are nobody's business, and others elsewhere. */
+const plain = (text) =>
+  text.replaceAll(process.execPath, 'node').replaceAll('/dev/shm/beamline-bench', '$TMPFS').replaceAll(`${root}/`, '')
+
 /** The command line as people would type it. */
-export const line = (argv) => argv.map((a) => (/^[\w./:=,+@%-]+$/.test(a) ? a : `'${a}'`)).join(' ')
+export const line = (argv) =>
+  argv
+    .map(plain)
+    .map((a) => (/^[\w./:=,+@%$-]+$/.test(a) ? a : `'${a}'`))
+    .join(' ')
 
 /** `argv` on those cores alone. */
 export const pinned = (cores, argv) => ['taskset', '-c', cores, ...argv]
