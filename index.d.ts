@@ -177,9 +177,12 @@ export declare class VideoFrame {
 	get rotation(): 0 | 90 | 180 | 270;
 	/** Whether to mirror it left to right after turning. */
 	get flip(): boolean;
-	/** Width when shown, in pixels: of the visible part, turned; 0 when closed. */
+	/**
+	 * Width when shown, in square pixels: of the visible part, turned; 0 when closed. Where pixels are not square (anamorphic video), the
+	 * longer side is the larger for it: 720×576 with pixels of 16:11 is shown as 1047×576.
+	 */
 	get displayWidth(): number;
-	/** Height when shown, in pixels: of the visible part, turned; 0 when closed. */
+	/** Height when shown, in square pixels: of the visible part, turned; 0 when closed. */
 	get displayHeight(): number;
 	/** When it is shown, in µs. */
 	get timestamp(): number;
@@ -584,6 +587,10 @@ export interface VideoTrackDecoderConfig {
 	codedWidth: number;
 	/** Rows. */
 	codedHeight: number;
+	/** With `displayAspectHeight`, the shape in which the picture is shown, before turning; left out where pixels are square. */
+	displayAspectWidth?: number;
+	/** See `displayAspectWidth`. */
+	displayAspectHeight?: number;
 	/** Colour as the container says. */
 	colorSpace: VideoColorSpaceInit;
 }
@@ -622,6 +629,10 @@ export declare class VideoTrack extends TrackBase {
 	get codedWidth(): number;
 	/** Rows. */
 	get codedHeight(): number;
+	/** Width when shown, in square pixels: turned, and the shape of the file's pixels taken in. */
+	get displayWidth(): number;
+	/** Height when shown, in square pixels. */
+	get displayHeight(): number;
 	/** Average pictures per second; null when unknown. */
 	get frameRate(): number | null;
 	/** How far pictures are turned clockwise for showing, in degrees. */
@@ -745,7 +756,11 @@ export interface CreateOutputOptions {
 export interface OutputVideoConfig {
 	/** Codec string (`avc1.640028`) or family (`h264`). */
 	codec: string;
-	/** Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is written as 332. */
+	/**
+	 * Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is
+	 * written as 332. A picture whose pixels are not square keeps the shape in which it is shown: scaled to `displayWidth` and
+	 * `displayHeight` its pixels become square, at any other size the file says what they are.
+	 */
 	width?: number;
 	/** Height in pixels: frames are scaled when theirs differs. Of an odd one the encoder takes one pixel less. */
 	height?: number;
@@ -840,8 +855,9 @@ export declare class Output implements AsyncDisposable {
  * playable.
  *
  * At a path, a file that is there already is replaced, in one step, when the first fragment of the new one is whole (with
- * `fragmented: false`, when it is complete); until then it is untouched, and an input that has it open goes on reading it. What is no
- * plain file (`/dev/stdout`, a pipe) is written directly.
+ * `fragmented: false`, when it is complete); until then it is untouched, and an input that has it open goes on reading it. Its bytes are
+ * on the disk before they take the old file's name. What is no plain file (`/dev/stdout`, a pipe) is written directly; so is a file that
+ * may be written in a folder that may not: it is emptied at the first byte.
  *
  * Rejects with `BeamlineError`: `invalid-argument` (a container that nobody knows), `not-allowed`, `no-such-file`, `disk-full`.
  */

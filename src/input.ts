@@ -74,6 +74,10 @@ export interface VideoTrackDecoderConfig {
   codedWidth: number
   /** Rows. */
   codedHeight: number
+  /** With `displayAspectHeight`, the shape in which the picture is shown, before turning; left out where pixels are square. */
+  displayAspectWidth?: number
+  /** See `displayAspectWidth`. */
+  displayAspectHeight?: number
   /** Colour as the container says. */
   colorSpace: VideoColorSpaceInit
 }
@@ -105,6 +109,8 @@ interface NativeTrack {
   type: 'video' | 'audio' | 'other'
   codedWidth: number
   codedHeight: number
+  display: { width: number; height: number }
+  pixelAspect: FrameRate | null
   frameRate: FrameRate | null
   rotation: 0 | 90 | 180 | 270
   color: [string | null, string | null, string | null]
@@ -175,6 +181,16 @@ function descriptionOf(track: NativeTrack): { description?: Uint8Array } {
   return track.description ? { description: Uint8Array.from(track.description) } : {}
 }
 
+/** The shape of the picture as W3C has it, as a fraction in lowest terms. */
+function aspectOf(track: NativeTrack): { displayAspectWidth?: number; displayAspectHeight?: number } {
+  const shape = track.pixelAspect
+  if (!shape || shape.num === shape.den) return {}
+  const [width, height] = [track.codedWidth * shape.num, track.codedHeight * shape.den]
+  let [a, b] = [width, height]
+  while (b !== 0) [a, b] = [b, a % b]
+  return { displayAspectWidth: width / a, displayAspectHeight: height / a }
+}
+
 /** A track of pictures. */
 export class VideoTrack extends TrackBase {
   /** Tells tracks apart. */
@@ -188,6 +204,16 @@ export class VideoTrack extends TrackBase {
   /** Rows. */
   get codedHeight(): number {
     return this.native.codedHeight
+  }
+
+  /** Width when shown, in square pixels: turned, and the shape of the file's pixels taken in. */
+  get displayWidth(): number {
+    return this.native.display.width
+  }
+
+  /** Height when shown, in square pixels. */
+  get displayHeight(): number {
+    return this.native.display.height
   }
 
   /** Average pictures per second; null when unknown. */
@@ -206,7 +232,7 @@ export class VideoTrack extends TrackBase {
     const { codec, codedWidth, codedHeight, color, fullRange } = this.native
     const [primaries, transfer, matrix] = color
     const colorSpace = { primaries, transfer, matrix, fullRange } as VideoColorSpaceInit
-    return { codec, ...descriptionOf(this.native), codedWidth, codedHeight, colorSpace }
+    return { codec, ...descriptionOf(this.native), codedWidth, codedHeight, ...aspectOf(this.native), colorSpace }
   }
 
   /**

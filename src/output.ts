@@ -23,7 +23,11 @@ export interface CreateOutputOptions {
 export interface OutputVideoConfig {
   /** Codec string (`avc1.640028`) or family (`h264`). */
   codec: string
-  /** Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is written as 332. */
+  /**
+   * Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is
+   * written as 332. A picture whose pixels are not square keeps the shape in which it is shown: scaled to `displayWidth` and
+   * `displayHeight` its pixels become square, at any other size the file says what they are.
+   */
   width?: number
   /** Height in pixels: frames are scaled when theirs differs. Of an odd one the encoder takes one pixel less. */
   height?: number
@@ -163,10 +167,15 @@ export class Output implements AsyncDisposable {
   /** A track of pictures that come as chunks. `config` is what `input.video.decoderConfig` gives. */
   addVideoChunks(config: VideoTrackDecoderConfig): OutputChunkTrack<EncodedVideoChunk> {
     if (typeof config?.codec !== 'string') throw argumentError('config', 'what input.video.decoderConfig gives', config)
-    const { codec, codedWidth: width, codedHeight: height } = config
+    const { codec, codedWidth: width, codedHeight: height, displayAspectWidth, displayAspectHeight } = config
     checkWhole('codedWidth', width ?? Number.NaN, 1, 2 ** 32 - 1)
     checkWhole('codedHeight', height ?? Number.NaN, 1, 2 ** 32 - 1)
-    const json = JSON.stringify({ codec, width, height, ...description(config) })
+    if ((displayAspectWidth === undefined) !== (displayAspectHeight === undefined))
+      throw argumentError('config', 'displayAspectWidth and displayAspectHeight, or neither', config)
+    checkWhole('displayAspectWidth', displayAspectWidth, 1, Number.MAX_SAFE_INTEGER)
+    checkWhole('displayAspectHeight', displayAspectHeight, 1, Number.MAX_SAFE_INTEGER)
+    const aspect = displayAspectWidth === undefined ? undefined : [displayAspectWidth, displayAspectHeight]
+    const json = JSON.stringify({ codec, width, height, aspect, ...description(config) })
     return new OutputChunkTrack(this.#addPackets(json), EncodedVideoChunk)
   }
 
@@ -311,8 +320,9 @@ function description(config: { description?: Uint8Array }): { description?: numb
  * playable.
  *
  * At a path, a file that is there already is replaced, in one step, when the first fragment of the new one is whole (with
- * `fragmented: false`, when it is complete); until then it is untouched, and an input that has it open goes on reading it. What is no
- * plain file (`/dev/stdout`, a pipe) is written directly.
+ * `fragmented: false`, when it is complete); until then it is untouched, and an input that has it open goes on reading it. Its bytes are
+ * on the disk before they take the old file's name. What is no plain file (`/dev/stdout`, a pipe) is written directly; so is a file that
+ * may be written in a folder that may not: it is emptied at the first byte.
  *
  * Rejects with `BeamlineError`: `invalid-argument` (a container that nobody knows), `not-allowed`, `no-such-file`, `disk-full`.
  */

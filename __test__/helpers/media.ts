@@ -80,6 +80,10 @@ export const files = {
     ]),
   odd: () => fixture('odd-322x182.mp4', [...short(1), '-an', '-vf', 'scale=322:182', ...x264]),
   rotated: () => fixture('rotated.mp4', ['-i', files.odd(), '-c', 'copy', '-metadata:s:v', 'rotate=90']),
+  /** Pixels of 16:11. */
+  anamorphic: () => fixture('anamorphic.mp4', [...short(0.4), '-an', '-vf', 'scale=180:144,setsar=16/11', ...x264]),
+  /** The same without a container's word. */
+  anamorphicBits: () => fixture('anamorphic.264', ['-i', files.anamorphic(), '-c', 'copy']),
   /** Frames at 0, 1, 4, 9, … thirtieths of a second. */
   variable: () =>
     fixture('vfr.mp4', [

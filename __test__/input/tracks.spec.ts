@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { openInput } from 'beamline'
-import { clip, files, packetsOf, streamsOf } from '../helpers/media.js'
+import { join } from 'node:path'
+import { createOutput, openInput, type Output, VideoFrame } from 'beamline'
+import { clip, ffprobe, files, packetsOf, scratch, streamsOf } from '../helpers/media.js'
 import { nothingIsHeld } from '../helpers/memory.js'
 
 const all: Record<string, () => string> = {
@@ -62,6 +63,67 @@ test('openInput: a file turned by 90 says so, on the track and on each frame', a
     frame.close()
     break
   }
+})
+
+describe('openInput: pixels that are not square', () => {
+  for (const [name, path] of Object.entries({
+    'said by the container': files.anamorphic,
+    'said by the bitstream alone': files.anamorphicBits,
+  })) {
+    test(name, async () => {
+      await using input = await openInput(path())
+      const { video } = input
+      assert.ok(video)
+      assert.deepEqual([video.codedWidth, video.codedHeight], [180, 144])
+      assert.deepEqual([video.displayWidth, video.displayHeight], [262, 144])
+      const { displayAspectWidth, displayAspectHeight } = video.decoderConfig
+      assert.deepEqual([displayAspectWidth, displayAspectHeight], [20, 11])
+      for await (const frame of video.frames()) {
+        assert.deepEqual([frame.displayWidth, frame.displayHeight], [262, 144])
+        using turned = new VideoFrame(frame, { rotation: 90 })
+        assert.deepEqual([turned.displayWidth, turned.displayHeight], [144, 262])
+        using half = new VideoFrame(frame, { visibleRect: { x: 0, y: 0, width: 90, height: 144 } })
+        assert.deepEqual([half.displayWidth, half.displayHeight], [131, 144])
+        frame.close()
+      }
+    })
+  }
+
+  test('square ones say nothing', async () => {
+    await using input = await openInput(files.odd())
+    assert.deepEqual([input.video?.displayWidth, input.video?.displayHeight], [322, 182])
+    assert.ok(!('displayAspectWidth' in input.video!.decoderConfig))
+  })
+
+  test('and go into what is encoded, copied and written as chunks, as ffprobe sees it', async () => {
+    const path = join(scratch(), 'out.mp4')
+    await using input = await openInput(files.anamorphic())
+    const video = input.video!
+    const ways: Record<string, (output: Output) => Promise<void>> = {
+      encoded: async (output) => {
+        const track = output.addVideo({ codec: 'h264', preset: 'ultrafast' })
+        for await (using frame of video.frames()) await track.write(frame)
+      },
+      copied: async (output) => output.copy(video),
+      chunks: async (output) => {
+        const track = output.addVideoChunks(video.decoderConfig)
+        for await (const chunk of video.chunks()) await track.write(chunk)
+      },
+    }
+    for (const [way, write] of Object.entries(ways)) {
+      for (const fragmented of [true, false]) {
+        await using output = await createOutput(path, { fragmented })
+        await write(output)
+        await output.close()
+        const [probed] = ffprobe<{ streams: Array<Record<string, unknown>> }>(path, ['-show_streams']).streams
+        assert.deepEqual(
+          [probed?.['width'], probed?.['height'], probed?.['sample_aspect_ratio'], probed?.['display_aspect_ratio']],
+          [180, 144, '16:11', '20:11'],
+          `${way}, fragmented ${fragmented}`,
+        )
+      }
+    }
+  })
 })
 
 describe('chunks(): every packet of the file, in order, with its times, its size and its key flag', () => {

@@ -12,6 +12,9 @@ export interface FrameLayout {
   readonly codedWidth: number
   readonly codedHeight: number
   readonly visible: Rect
+  /** Size when shown: in square pixels, turned. */
+  readonly displayWidth: number
+  readonly displayHeight: number
   readonly rotation: 0 | 90 | 180 | 270
   readonly flip: boolean
   readonly color: VideoColorSpace
@@ -25,6 +28,7 @@ interface NativeLayout {
   format: number
   coded: { width: number; height: number }
   visible: { x: number; y: number; width: number; height: number }
+  display: { width: number; height: number }
   rotation: 0 | 90 | 180 | 270
   flip: boolean
   color: number[]
@@ -61,6 +65,8 @@ function ask(index: number): FrameLayout {
     codedWidth: native.coded.width,
     codedHeight: native.coded.height,
     visible: Object.freeze({ ...native.visible }),
+    displayWidth: native.display.width,
+    displayHeight: native.display.height,
     rotation: native.rotation,
     flip: native.flip,
     color: Object.freeze(colorSpaceOf(native.color)),

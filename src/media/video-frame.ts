@@ -137,18 +137,17 @@ export class VideoFrame {
     return this.#id ? this.#layout.flip : false
   }
 
-  /** Width when shown, in pixels: of the visible part, turned; 0 when closed. */
+  /**
+   * Width when shown, in square pixels: of the visible part, turned; 0 when closed. Where pixels are not square (anamorphic video), the
+   * longer side is the larger for it: 720×576 with pixels of 16:11 is shown as 1047×576.
+   */
   get displayWidth(): number {
-    if (!this.#id) return 0
-    const { visible, rotation } = this.#layout
-    return rotation % 180 === 0 ? visible.width : visible.height
+    return this.#id ? this.#layout.displayWidth : 0
   }
 
-  /** Height when shown, in pixels: of the visible part, turned; 0 when closed. */
+  /** Height when shown, in square pixels: of the visible part, turned; 0 when closed. */
   get displayHeight(): number {
-    if (!this.#id) return 0
-    const { visible, rotation } = this.#layout
-    return rotation % 180 === 0 ? visible.height : visible.width
+    return this.#id ? this.#layout.displayHeight : 0
   }
 
   /** When it is shown, in µs. */

@@ -18,6 +18,8 @@ pub struct VideoDecoderConfig {
     pub color: ColorSpace,
     /// Rotation as the container says.
     pub rotation: Rotation,
+    /// Shape of a pixel as the container says, which overrides the bitstream; `None`: as that says.
+    pub pixel_aspect: Option<Rational>,
     /// Threads of the library; 0 chooses by the cores.
     pub threads: u32,
     /// Pictures at once, no frame threads.
@@ -35,6 +37,7 @@ impl VideoDecoderConfig {
             coded: Size::default(),
             color: ColorSpace::UNSPECIFIED,
             rotation: Rotation::None,
+            pixel_aspect: None,
             threads: 0,
             low_latency: false,
         }
@@ -64,6 +67,8 @@ pub struct VideoEncoderConfig {
     pub size: Size,
     /// Colour of the pictures, written into the stream.
     pub color: ColorSpace,
+    /// Shape of a pixel, width to height, written into the stream.
+    pub pixel_aspect: Rational,
     /// Pictures per second, for rate control; `None` with variable rate.
     pub frame_rate: Option<Rational>,
     /// Bits per second; `None`: constant quality, as in the table of defaults.

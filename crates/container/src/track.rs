@@ -25,8 +25,8 @@ pub struct VideoInfo {
     pub color: ColorSpace,
     /// How to turn it to be shown.
     pub rotation: Rotation,
-    /// Shape of a pixel, width to height; 1/1 when not said.
-    pub pixel_aspect: Rational,
+    /// Shape of a pixel, width to height, as the container says, else the bitstream's header; `None` when neither does (square, mostly).
+    pub pixel_aspect: Option<Rational>,
 }
 
 /// Sound.

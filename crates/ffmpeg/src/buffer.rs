@@ -11,7 +11,7 @@
 
 use crate::{pixel, raii, sys as ff};
 use beamline_arena::{Lease, Wait};
-use beamline_media::{Frame, FrameError, FrameInfo, FramePool, MAX_PIXELS, PixelFormat, Plane, Rect, Size};
+use beamline_media::{Frame, FrameError, FrameInfo, FramePool, MAX_PIXELS, PixelFormat, Plane, Rational, Rect, Size};
 use std::{
     ffi::{c_int, c_void},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -256,6 +256,14 @@ pub(crate) unsafe fn to_frame(
     Some(Frame::new(info, planes))
 }
 
+/// A shape of pixels as FFmpeg has it; square where it has no such number.
+pub(crate) fn aspect(shape: Rational) -> ff::AVRational {
+    match (c_int::try_from(shape.num), c_int::try_from(shape.den)) {
+        (Ok(num), Ok(den)) if num > 0 && den > 0 => ff::AVRational { num, den },
+        _ => ff::AVRational { num: 1, den: 1 },
+    }
+}
+
 /// The visible part of a frame as an AVFrame over the same slots.
 pub(crate) fn from_frame(frame: &Frame) -> Result<raii::Frame, beamline_codec::Error> {
     let info = frame.info();
@@ -275,6 +283,7 @@ pub(crate) fn from_frame(frame: &Frame) -> Result<raii::Frame, beamline_codec::E
         (*to).width = visible.width as c_int;
         (*to).height = visible.height as c_int;
         crate::color::to_frame(to, &info.color);
+        (*to).sample_aspect_ratio = aspect(info.pixel_aspect);
         for i in 0..frame.plane_count() {
             let (lease, offset, stride) = frame.plane(i);
             let plane = &info.format.info().planes[i];

@@ -8,10 +8,10 @@ use crate::{
     buffer::{self, Nursery},
     color, error, log, pixel, raii,
     ring::{Ring, Times},
-    scale, sys as ff, table,
+    scale, sys as ff, table, tracks,
 };
 use beamline_codec::{Error, VideoDecoder, VideoDecoderConfig};
-use beamline_media::{ColorSpace, Frame, FrameInfo, FramePool, MAX_PIXELS, Model, Packet, PixelFormat, Size};
+use beamline_media::{ColorSpace, Frame, FrameInfo, FramePool, MAX_PIXELS, Model, Packet, PixelFormat, Rational, Size};
 use std::{
     ffi::c_int,
     sync::{
@@ -117,6 +117,10 @@ impl Decoder {
         info.rotation = self.config.rotation;
         // SAFETY: as above.
         unsafe {
+            let said = self.config.pixel_aspect;
+            info.pixel_aspect = said
+                .or_else(|| tracks::rational((*frame).sample_aspect_ratio))
+                .unwrap_or(Rational::ONE);
             let format = (*frame).format;
             info.color = self.color(frame, format);
             if let Some((rotation, flip)) = turn(frame) {

@@ -192,7 +192,7 @@ fn set_up(codec: &raii::Codec, config: &VideoEncoderConfig) -> Result<(), Error>
         (*ctx).height = config.size.height as c_int;
         (*ctx).pix_fmt = format;
         (*ctx).time_base = ff::MICROS;
-        (*ctx).sample_aspect_ratio = ff::AVRational { num: 1, den: 1 };
+        (*ctx).sample_aspect_ratio = buffer::aspect(config.pixel_aspect);
         ff::enum_set!((*ctx).color_range, color::range(&config.color));
         ff::enum_set!((*ctx).color_primaries, c_int::from(config.color.primaries));
         ff::enum_set!((*ctx).color_trc, c_int::from(config.color.transfer));

@@ -6,7 +6,7 @@ use crate::{
     sys as ff, table,
 };
 use beamline_codec::{Error, Image, ImageKind};
-use beamline_media::{Frame, PixelFormat};
+use beamline_media::{Frame, PixelFormat, Rational};
 use std::ffi::c_int;
 
 /// BT.601 (as BT.470 BG), which JFIF files are by definition, over the full range.
@@ -31,11 +31,15 @@ pub(crate) fn encode(frame: &Frame, kind: ImageKind) -> Result<Image, Error> {
         });
     }
     let picture = buffer::from_frame(frame)?;
+    let shape = frame.info().pixel_aspect;
     let (bytes, media_type) = match kind {
-        ImageKind::Png => (run("png", &picture, png_options(), None)?, "image/png"),
+        ImageKind::Png => (run("png", &picture, shape, png_options(), None)?, "image/png"),
         ImageKind::Jpeg { quality } => {
             let picture = to_jfif(frame, picture)?;
-            (run("mjpeg", &picture, raii::Dict::new(), Some(quality))?, "image/jpeg")
+            (
+                run("mjpeg", &picture, shape, raii::Dict::new(), Some(quality))?,
+                "image/jpeg",
+            )
         }
     };
     Ok(Image { bytes, media_type })
@@ -75,6 +79,7 @@ fn to_jfif(frame: &Frame, picture: raii::Frame) -> Result<raii::Frame, Error> {
 fn run(
     name: &'static str,
     picture: &raii::Frame,
+    shape: Rational,
     options: raii::Dict,
     quality: Option<f32>,
 ) -> Result<bytes::Bytes, Error> {
@@ -88,6 +93,8 @@ fn run(
         let (ctx, frame) = (codec.ptr(), picture.ptr());
         (*ctx).width = (*frame).width;
         (*ctx).height = (*frame).height;
+        // Written as pHYs or as JFIF's density.
+        (*ctx).sample_aspect_ratio = buffer::aspect(shape);
         let format = ff::pixel_format((*frame).format).ok_or_else(|| error::codec(name, "encode", error::INVALID))?;
         (*ctx).pix_fmt = format;
         (*ctx).time_base = ff::MICROS;

@@ -73,7 +73,7 @@ unsafe fn video(stream: *mut ff::AVStream) -> VideoInfo {
             frame_rate: rational(st.avg_frame_rate).or_else(|| rational(st.r_frame_rate)),
             color: color::of_parameters(par),
             rotation: turn.map_or(Rotation::None, |(rotation, _)| rotation),
-            pixel_aspect: aspect.unwrap_or(Rational { num: 1, den: 1 }),
+            pixel_aspect: aspect,
         }
     }
 }
@@ -180,7 +180,8 @@ unsafe fn write_video(stream: *mut ff::AVStream, video: &VideoInfo) -> Result<()
             num: c_int::try_from(r.num).unwrap_or(0),
             den: c_int::try_from(r.den).unwrap_or(1),
         };
-        par.sample_aspect_ratio = small(video.pixel_aspect);
+        // Not said: then nothing is written, and what the bitstream says counts.
+        par.sample_aspect_ratio = video.pixel_aspect.map_or(ff::AVRational { num: 0, den: 1 }, small);
         (*stream).sample_aspect_ratio = par.sample_aspect_ratio;
         if let Some(rate) = video.frame_rate {
             (*stream).avg_frame_rate = small(rate);

@@ -4,7 +4,7 @@ use crate::{Error, Runtime};
 use beamline_arena::Wait;
 use beamline_codec::{Image, ImageKind};
 use beamline_convert::{Converter, Source, Target};
-use beamline_media::{ColorSpace, Frame, FrameInfo, FramePool, Model, PixelFormat, Rect, Rotation};
+use beamline_media::{ColorSpace, Frame, FrameInfo, FramePool, Model, PixelFormat, Rational, Rect, Rotation};
 
 /// A new frame with `info` in a slot of `pool`, filled with the visible part of `frame`: converted, scaled where sizes differ.
 ///
@@ -40,7 +40,7 @@ pub fn copy_frame(runtime: &Runtime, frame: &Frame, pool: &FramePool) -> Result<
     convert_frame(&mut Converter::new(), frame, info, pool)
 }
 
-/// Encodes the visible part of `frame`, turned as it is to be shown.
+/// Encodes the visible part of `frame`, turned as it is to be shown. Pixels that are not square stay so: the still says their shape.
 ///
 /// # Errors
 /// [`Error::Codec`], [`Error::Convert`], [`Error::Argument`] for a quality outside 0 to 1.
@@ -67,20 +67,27 @@ pub fn encode_image(runtime: &Runtime, frame: &Frame, kind: ImageKind) -> Result
     runtime.copies.add(1 + u64::from(turned));
     let upright = FrameInfo {
         color: still_color(kind, &info),
+        pixel_aspect: info.pixel_aspect,
         ..FrameInfo::new(format, size)
     };
     let converted = convert_frame(&mut converter, frame, upright, &pool)?;
     if !turned {
         return Ok(runtime.codecs.encode_image(&converted, kind)?);
     }
-    let size = if info.rotation.transposes() {
-        size.transposed()
+    let aspect = info.pixel_aspect;
+    let (size, pixel_aspect) = if info.rotation.transposes() {
+        let turned = Rational {
+            num: aspect.den,
+            den: aspect.num,
+        };
+        (size.transposed(), turned)
     } else {
-        size
+        (size, aspect)
     };
     let mut made = pool.acquire(
         FrameInfo {
             color: upright.color,
+            pixel_aspect,
             ..FrameInfo::new(format, size)
         },
         Wait::Grow,

@@ -4,7 +4,7 @@
 //! has its range, and what the fields mean together is checked by [`beamline_media::Frame::new`] against the slots as they are mapped.
 
 use beamline_arena::grant::{Entry, SEGMENTS, SLOTS, WORDS};
-use beamline_media::{ColorSpace, FrameInfo, PLANES_MAX, PixelFormat, Rect, Rotation, Size};
+use beamline_media::{ColorSpace, FrameInfo, PLANES_MAX, PixelFormat, Rational, Rect, Rotation, Size};
 
 /// The slots that one frame may lie in.
 pub(crate) const SLOTS_MAX: usize = PLANES_MAX;
@@ -66,7 +66,7 @@ pub enum MessageError {
     /// A plane in a slot that is not among the granted ones, or beyond any memory.
     #[error("plane {0}")]
     Plane(usize),
-    /// Impossible size, rectangle or rotation.
+    /// Impossible size, rectangle, rotation or shape of pixels.
     #[error("a picture of impossible shape")]
     Shape,
 }
@@ -81,7 +81,8 @@ const DURATION: usize = 6;
 const NUMBER: usize = 7;
 const SLOT: usize = 8;
 const PLANE: usize = SLOT + SLOTS_MAX;
-const _: () = assert!(PLANE + 2 * PLANES_MAX <= WORDS);
+const ASPECT: usize = PLANE + 2 * PLANES_MAX;
+const _: () = assert!(ASPECT < WORDS);
 
 /// No time.
 const NONE: u64 = i64::MIN as u64;
@@ -125,10 +126,11 @@ impl FrameMessage {
         words[TIMESTAMP] = info.timestamp_us.map_or(NONE, |us| us as u64);
         words[DURATION] = info.duration_us.map_or(NONE, |us| us as u64);
         words[NUMBER] = self.number;
+        words[ASPECT] = pair(info.pixel_aspect.num, info.pixel_aspect.den);
         for (word, at) in words[SLOT..].iter_mut().zip(&self.slots[..self.slot_count]) {
             *word = pair(u32::from(at.segment) | u32::from(at.slot) << 16, at.generation);
         }
-        for (words, at) in words[PLANE..].chunks_exact_mut(2).zip(&self.planes) {
+        for (words, at) in words[PLANE..ASPECT].chunks_exact_mut(2).zip(&self.planes) {
             words[0] = at.offset | u64::from(at.slot) << OFFSET_BITS;
             words[1] = at.stride;
         }
@@ -166,6 +168,8 @@ fn info(format: PixelFormat, words: &Entry) -> Result<FrameInfo, MessageError> {
     if byte(head, 3) > 3 || byte(head, 4) > 1 {
         return Err(MessageError::Shape);
     }
+    let (num, den) = unpair(words[ASPECT]);
+    let pixel_aspect = Rational::new(num, den).filter(|_| num > 0).ok_or(MessageError::Shape)?;
     let color = words[COLOR];
     let info = FrameInfo {
         visible: Rect {
@@ -174,6 +178,7 @@ fn info(format: PixelFormat, words: &Entry) -> Result<FrameInfo, MessageError> {
             width: visible_width,
             height: visible_height,
         },
+        pixel_aspect,
         rotation: Rotation::from_degrees(f64::from(byte(head, 3)) * 90.0),
         flip: byte(head, 4) == 1,
         color: ColorSpace {
@@ -239,6 +244,7 @@ mod tests {
         };
         info.rotation = Rotation::from_degrees(270.0);
         info.flip = true;
+        info.pixel_aspect = Rational { num: 16, den: 11 };
         info.timestamp_us = Some(-7);
         info.color.full_range = Some(false);
         let at = |segment, slot, generation| SlotAt {
@@ -281,6 +287,8 @@ mod tests {
         assert_eq!(with(CODED, 0), Err(MessageError::Shape));
         assert_eq!(with(CODED, u64::MAX), Err(MessageError::Shape));
         assert_eq!(with(VISIBLE_SIZE, pair(1920, 1080)), Err(MessageError::Shape));
+        assert_eq!(with(ASPECT, pair(0, 1)), Err(MessageError::Shape));
+        assert_eq!(with(ASPECT, pair(1, 0)), Err(MessageError::Shape));
         let slot = MessageError::Slot { segment: 64, slot: 0 };
         assert_eq!(with(SLOT, 64), Err(slot));
         assert_eq!(with(PLANE + 2, 2 << OFFSET_BITS), Err(MessageError::Plane(1)));

@@ -1,11 +1,11 @@
 //! A picture in shared memory.
 
 use crate::{
-    FrameError, PLANES_MAX, PixelFormat,
+    FrameError, PLANES_MAX, PixelFormat, Rational,
     caps::{MAX_DIMENSION, MAX_PIXELS},
     color::ColorSpace,
     frame_pool::{Layout, PlaneLayout},
-    geometry::{Rect, Rotation, Size},
+    geometry::{Rect, Rotation, Size, display_size},
 };
 use beamline_arena::{Lease, SlotMut};
 
@@ -18,6 +18,8 @@ pub struct FrameInfo {
     pub coded: Size,
     /// The part to be shown, inside `coded`.
     pub visible: Rect,
+    /// Shape of a pixel as it lies in memory, width to height; both above 0.
+    pub pixel_aspect: Rational,
     /// How to turn it to be shown.
     pub rotation: Rotation,
     /// Whether to mirror it left to right after turning.
@@ -38,12 +40,19 @@ impl FrameInfo {
             format,
             coded,
             visible: Rect::all(coded),
+            pixel_aspect: Rational::ONE,
             rotation: Rotation::None,
             flip: false,
             color: ColorSpace::UNSPECIFIED,
             timestamp_us: None,
             duration_us: None,
         }
+    }
+
+    /// How large it is when shown: the visible part in square pixels, turned (W3C `displayWidth` and `displayHeight`).
+    #[must_use]
+    pub fn display(&self) -> Size {
+        display_size(self.visible.size(), self.pixel_aspect, self.rotation)
     }
 
     /// Whether size and visible rectangle are possible.

@@ -1,5 +1,6 @@
 //! Sizes, rectangles, rotation.
 
+use crate::Rational;
 use serde::Serialize;
 use std::fmt;
 
@@ -17,6 +18,22 @@ impl Size {
     #[must_use]
     pub const fn new(width: u32, height: u32) -> Self {
         Size { width, height }
+    }
+
+    /// The size in square pixels of a picture whose pixels are `aspect` wide to high: the longer side grows, none shrinks (as Chromium does
+    /// where W3C text leaves it open). At least 1×1.
+    #[must_use]
+    pub fn in_square_pixels(self, aspect: Rational) -> Self {
+        let grown = |side: u32, by: u32, of: u32| {
+            let of = u64::from(of.max(1));
+            let rounded = (u64::from(side) * u64::from(by) + of / 2) / of;
+            u32::try_from(rounded).unwrap_or(u32::MAX).max(1)
+        };
+        if aspect.num >= aspect.den {
+            Size::new(grown(self.width, aspect.num, aspect.den), self.height)
+        } else {
+            Size::new(self.width, grown(self.height, aspect.den, aspect.num))
+        }
     }
 
     /// The size with the sides changed over.
@@ -126,5 +143,33 @@ impl Rotation {
     #[must_use]
     pub const fn transposes(self) -> bool {
         matches!(self, Rotation::Quarter | Rotation::ThreeQuarters)
+    }
+}
+
+/// How large a picture of `visible` pixels is when shown: in square pixels, turned (W3C `displayWidth` and `displayHeight`).
+#[must_use]
+pub fn display_size(visible: Size, pixel_aspect: Rational, rotation: Rotation) -> Size {
+    let size = visible.in_square_pixels(pixel_aspect);
+    if rotation.transposes() { size.transposed() } else { size }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_that_are_not_square_make_the_longer_side_grow() {
+        let shown = |w, h, num, den| {
+            let size = Size::new(w, h).in_square_pixels(Rational { num, den });
+            (size.width, size.height)
+        };
+        assert_eq!(shown(720, 576, 16, 11), (1047, 576));
+        assert_eq!(shown(720, 480, 8, 9), (720, 540));
+        assert_eq!(shown(1440, 1080, 4, 3), (1920, 1080));
+        assert_eq!(shown(17, 9, 1, 1), (17, 9));
+        // What foreign files say is never an overflow.
+        assert_eq!(shown(16_384, 1, u32::MAX, 1), (u32::MAX, 1));
+        assert_eq!(shown(1, 16_384, 1, u32::MAX), (1, u32::MAX));
+        assert_eq!(shown(3, 5, 0, 1), (3, 5));
     }
 }

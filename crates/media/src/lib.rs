@@ -23,7 +23,7 @@ pub use crate::{
     error::{ErrorCode, FrameError},
     frame::{Frame, FrameInfo, FrameMut, Plane},
     frame_pool::{FramePool, Layout, PlaneLayout},
-    geometry::{Rect, Rotation, Size},
+    geometry::{Rect, Rotation, Size, display_size},
     packet::{EncodedKind, Packet},
     pixel::{FormatInfo, Model, PLANES_MAX, PixelFormat, PlaneInfo},
     time::{Clock, Rational, SystemClock, TIMESTAMP_MAX_US},

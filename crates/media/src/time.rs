@@ -17,10 +17,34 @@ pub struct Rational {
 }
 
 impl Rational {
+    /// 1/1.
+    pub const ONE: Self = Rational { num: 1, den: 1 };
+
     /// `num / den`; `None` for a denominator of 0.
     #[must_use]
     pub const fn new(num: u32, den: u32) -> Option<Self> {
         if den == 0 { None } else { Some(Rational { num, den }) }
+    }
+
+    /// The fraction of two numbers in lowest terms; where those do not fit into 31 bits (FFmpeg's and MP4's), the nearest that does.
+    /// `None` when either is 0.
+    #[must_use]
+    pub fn reduced(num: u128, den: u128) -> Option<Self> {
+        if num == 0 || den == 0 {
+            return None;
+        }
+        let (mut a, mut b) = (num, den);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        let (num, den) = (num / a, den / a);
+        let most = num.max(den);
+        let shift = (128 - most.leading_zeros()).saturating_sub(31);
+        let fit = |n: u128| u32::try_from(n >> shift).unwrap_or(u32::MAX).max(1);
+        Some(Rational {
+            num: fit(num),
+            den: fit(den),
+        })
     }
 
     /// The nearest fraction to a rate: whole rates, the NTSC family (n·1000/1001) and thousandths are exact.
@@ -109,6 +133,18 @@ mod tests {
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             assert_eq!(Rational::from_rate(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn fractions_are_reduced_and_always_fit() {
+        assert_eq!(Rational::reduced(720 * 16, 576 * 11), Rational::new(20, 11));
+        assert_eq!(Rational::reduced(7, 7), Some(Rational::ONE));
+        assert_eq!(Rational::reduced(0, 1), None);
+        assert_eq!(Rational::reduced(1, 0), None);
+        let huge = Rational::reduced(u128::MAX, 3 << 100).unwrap();
+        assert!(huge.num <= i32::MAX as u32 && huge.den >= 1, "{huge:?}");
+        let tiny = Rational::reduced(1, u128::MAX).unwrap();
+        assert_eq!((tiny.num, tiny.den), (1, i32::MAX as u32));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What frames of one stream have in common, told to JavaScript once and then by number.
 
 use beamline_arena::Lease;
-use beamline_media::{ColorSpace, Frame, PLANES_MAX, PixelFormat, Rect, Rotation, Size};
+use beamline_media::{ColorSpace, Frame, PLANES_MAX, PixelFormat, Rational, Rect, Rotation, Size, display_size};
 use serde_json::json;
 use std::collections::VecDeque;
 
@@ -12,6 +12,7 @@ pub(crate) struct LayoutKey {
     format: PixelFormat,
     coded: Size,
     visible: Rect,
+    pixel_aspect: Rational,
     rotation: Rotation,
     flip: bool,
     color: ColorSpace,
@@ -82,6 +83,7 @@ impl LayoutKey {
             format: info.format,
             coded: info.coded,
             visible: info.visible,
+            pixel_aspect: info.pixel_aspect,
             rotation: info.rotation,
             flip: info.flip,
             color: info.color,
@@ -107,6 +109,7 @@ impl LayoutKey {
             "format": self.format.index(),
             "coded": self.coded,
             "visible": self.visible,
+            "display": display_size(self.visible.size(), self.pixel_aspect, self.rotation),
             "rotation": self.rotation.degrees(),
             "flip": self.flip,
             "color": color_to(self.color),

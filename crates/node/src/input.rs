@@ -12,7 +12,7 @@ use beamline_flow::{
     Error, FrameStream, FramesOptions, Input, InputOptions, Pace, PacketStream, PacketsOptions, Policy, Pop,
 };
 use beamline_io::{ByteSource, BytesSource, CallbackSource, FileSource};
-use beamline_media::{ErrorCode, Packet};
+use beamline_media::{ErrorCode, Packet, Rational, display_size};
 use bytes::Bytes;
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -116,6 +116,8 @@ pub(crate) fn track_json(index: usize, track: &TrackInfo) -> Value {
             "codedWidth": v.coded.width,
             "codedHeight": v.coded.height,
             "frameRate": v.frame_rate,
+            "display": display_size(v.coded, v.pixel_aspect.unwrap_or(Rational::ONE), v.rotation),
+            "pixelAspect": v.pixel_aspect,
             "rotation": v.rotation.degrees(),
             "color": [v.color.primaries_name(), v.color.transfer_name(), v.color.matrix_name()],
             "fullRange": v.color.full_range,

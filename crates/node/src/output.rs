@@ -61,6 +61,7 @@ struct PacketsSpec {
     channels: Option<u32>,
     width: Option<u32>,
     height: Option<u32>,
+    aspect: Option<(u64, u64)>,
     rotation: Option<f64>,
     priming: Option<u32>,
     time_base: Option<(u32, u32)>,
@@ -78,7 +79,6 @@ struct CopySpec {
 impl PacketsSpec {
     fn track(self) -> Result<MuxTrack, BindingError> {
         let encoded = beamline_codec::strings::parse(&self.codec).map_err(Error::from)?.kind();
-        let one = Rational { num: 1, den: 1 };
         let kind = match (self.sample_rate, self.width, self.height) {
             (Some(sample_rate), ..) => TrackKind::Audio(AudioInfo {
                 sample_rate,
@@ -87,11 +87,11 @@ impl PacketsSpec {
                 priming: self.priming.unwrap_or(0),
             }),
             (None, Some(width), Some(height)) => TrackKind::Video(VideoInfo {
+                pixel_aspect: self.aspect.and_then(|aspect| shape_of(aspect, width, height)),
                 coded: Size::new(width, height),
                 frame_rate: None,
                 color: ColorSpace::UNSPECIFIED,
                 rotation: Rotation::from_degrees(self.rotation.unwrap_or(0.0)),
-                pixel_aspect: one,
             }),
             _ => {
                 return Err(BindingError::new(
@@ -108,7 +108,7 @@ impl PacketsSpec {
                 codec: self.codec,
                 description: self.description.map(Bytes::from),
                 kind,
-                time_base: one,
+                time_base: Rational::ONE,
                 start_us: None,
                 duration_us: None,
                 bitrate: None,
@@ -118,6 +118,12 @@ impl PacketsSpec {
             time_base: self.time_base.and_then(|(num, den)| Rational::new(num, den)),
         })
     }
+}
+
+/// The shape of the pixels of a picture that is shown as `aspect` wide to high.
+fn shape_of((num, den): (u64, u64), width: u32, height: u32) -> Option<Rational> {
+    let product = |a: u64, b: u32| u128::from(a) * u128::from(b);
+    Rational::reduced(product(num, height), product(den, width))
 }
 
 impl NativeRuntime {

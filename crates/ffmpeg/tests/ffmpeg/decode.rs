@@ -229,6 +229,38 @@ fn rotation_turns_the_picture_as_the_command_does() {
 }
 
 #[test]
+fn pixels_have_the_shape_that_the_container_says_else_the_bitstream() {
+    let folder = tempfile::tempdir().expect("folder");
+    let h264 = "-i {clip} -t 0.2 -an -vf scale=180:144,setsar=16/11 -c:v libx264 -preset ultrafast {out}";
+    let mp4 = make(folder.path(), "both.mp4", h264);
+    for name in ["bits.264", "bits.ts", "both.mkv"] {
+        make(folder.path(), name, &format!("-i {} -c copy {{out}}", mp4.display()));
+    }
+    // The container's word against the bitstream's.
+    let other = format!("-i {} -c copy -aspect 4:3 {{out}}", mp4.display());
+    make(folder.path(), "other.mp4", &other);
+    make(folder.path(), "none.mp4", &h264.replace("16/11", "0"));
+    for (name, shape, display) in [
+        ("both.mp4", (16, 11), (262, 144)),
+        ("both.mkv", (16, 11), (262, 144)),
+        ("bits.264", (16, 11), (262, 144)),
+        ("bits.ts", (16, 11), (262, 144)),
+        ("other.mp4", (16, 15), (192, 144)),
+        ("none.mp4", (1, 1), (180, 144)),
+    ] {
+        let path = folder.path().join(name);
+        let mut count = 0;
+        decode(&path, &Arena::default(), 1, |frame| {
+            let info = frame.info();
+            assert_eq!((info.pixel_aspect.num, info.pixel_aspect.den), shape, "{name}");
+            assert_eq!(info.display(), Size::new(display.0, display.1), "{name}");
+            count += 1;
+        });
+        assert_eq!(count, 5, "{name}");
+    }
+}
+
+#[test]
 fn a_picture_cannot_be_written_while_the_decoder_predicts_from_it() {
     let arena = Arena::default();
     let mut demuxer = open(&clip());

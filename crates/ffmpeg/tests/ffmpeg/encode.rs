@@ -13,6 +13,7 @@ pub(crate) fn config(size: Size) -> VideoEncoderConfig {
         format: PixelFormat::I420,
         size,
         color: ColorSpace::REC709,
+        pixel_aspect: Rational::ONE,
         frame_rate: Rational::new(25, 1),
         bitrate: None,
         latency_mode: LatencyMode::Quality,

@@ -91,6 +91,7 @@ pub(crate) fn decoder_config(track: &TrackInfo) -> VideoDecoderConfig {
         coded: video.coded,
         color: video.color,
         rotation: video.rotation,
+        pixel_aspect: video.pixel_aspect,
         ..VideoDecoderConfig::new(track.encoded)
     }
 }

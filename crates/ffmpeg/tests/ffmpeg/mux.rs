@@ -141,7 +141,7 @@ fn video_info(size: Size, rate: Option<Rational>) -> VideoInfo {
         frame_rate: rate,
         color: ColorSpace::REC709,
         rotation: Rotation::Quarter,
-        pixel_aspect: Rational { num: 4, den: 3 },
+        pixel_aspect: Rational::new(4, 3),
     }
 }
 

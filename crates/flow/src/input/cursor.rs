@@ -126,6 +126,7 @@ impl Cursor {
             coded: video.coded,
             color: video.color,
             rotation: video.rotation,
+            pixel_aspect: video.pixel_aspect,
             threads: options.threads,
             ..VideoDecoderConfig::new(info.encoded)
         };

@@ -93,7 +93,7 @@ impl VideoTrackConfig {
         Ok(parsed.kind())
     }
 
-    /// The size to encode: what is said; one side alone keeps the picture's shape; even, as 4:2:0 wants it, only when scaled.
+    /// The size to encode: what is said; one side alone scales the other as much; even, as 4:2:0 wants it, only when scaled.
     pub(super) fn size_for(&self, first: &FrameInfo) -> Size {
         let visible = first.visible.size();
         let even = |n: f64| ((n / 2.0).round() as u32 * 2).max(2);

@@ -86,6 +86,7 @@ impl EncodeTrack {
             format: prepare.format(),
             size: prepare.size(),
             color: prepare.color(),
+            pixel_aspect: prepare.pixel_aspect(),
             frame_rate: self.config.frame_rate.or_else(|| rate_of(first)),
             bitrate: self.config.bitrate,
             latency_mode: self.config.latency_mode,
@@ -105,7 +106,6 @@ impl EncodeTrack {
 
     fn track(&self, encoder: &dyn VideoEncoder, prepare: &Prepare, first: &Frame) -> MuxTrack {
         let format = encoder.format();
-        let one = Rational { num: 1, den: 1 };
         MuxTrack {
             info: TrackInfo {
                 id: 0,
@@ -117,9 +117,9 @@ impl EncodeTrack {
                     frame_rate: self.config.frame_rate.or_else(|| rate_of(first)),
                     color: prepare.color(),
                     rotation: first.info().rotation,
-                    pixel_aspect: one,
+                    pixel_aspect: Some(prepare.pixel_aspect()),
                 }),
-                time_base: one,
+                time_base: Rational::ONE,
                 start_us: None,
                 duration_us: None,
                 bitrate: self.config.bitrate,

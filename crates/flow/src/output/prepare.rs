@@ -3,7 +3,7 @@
 use super::config::VideoTrackConfig;
 use crate::{Error, Runtime, convert_frame};
 use beamline_convert::Converter;
-use beamline_media::{ColorSpace, EncodedKind, Frame, FrameInfo, FramePool, Model, PixelFormat, Rect, Size};
+use beamline_media::{ColorSpace, EncodedKind, Frame, FrameInfo, FramePool, Model, PixelFormat, Rational, Rect, Size};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -15,6 +15,7 @@ pub(super) struct Prepare {
     format: PixelFormat,
     size: Size,
     color: ColorSpace,
+    pixel_aspect: Rational,
     pool: Arc<FramePool>,
     converter: Converter,
 }
@@ -36,11 +37,13 @@ impl Prepare {
         let wanted = config.size_for(first);
         let size = whole_groups(format, wanted);
         let color = color_for(first, format, size);
+        let pixel_aspect = shape_for(first, wanted);
         Ok(Prepare {
             runtime: runtime.clone(),
             format,
             size,
             color,
+            pixel_aspect,
             pool: runtime.frame_pool("output"),
             converter: Converter::new(),
         })
@@ -56,6 +59,10 @@ impl Prepare {
 
     pub(super) fn color(&self) -> ColorSpace {
         self.color
+    }
+
+    pub(super) fn pixel_aspect(&self) -> Rational {
+        self.pixel_aspect
     }
 
     /// The frame as the encoder takes it: itself, or a converted copy.
@@ -74,6 +81,7 @@ impl Prepare {
             timestamp_us: frame.info().timestamp_us,
             duration_us: frame.info().duration_us,
             rotation: frame.info().rotation,
+            pixel_aspect: self.pixel_aspect,
             ..FrameInfo::new(self.format, self.size)
         };
         copies.fetch_add(1, Ordering::Relaxed);
@@ -112,6 +120,23 @@ fn closest(formats: &[PixelFormat], from: PixelFormat) -> PixelFormat {
         .find(same)
         .or_else(|| formats.iter().find(convertible));
     best.copied().unwrap_or(PixelFormat::I420)
+}
+
+/// Shape of the encoded pixels. Square ones stay square whatever the size: who says a size means it as it is shown. Of others the
+/// picture's shape is kept, so scaling them to the size in which they are shown makes them square.
+fn shape_for(first: &FrameInfo, wanted: Size) -> Rational {
+    let (from, shape) = (first.visible.size(), first.pixel_aspect);
+    if shape.num == shape.den || from == wanted {
+        return shape;
+    }
+    let product = |a: u32, b: u32, c: u32| u128::from(a) * u128::from(b) * u128::from(c);
+    let kept = Rational::reduced(
+        product(shape.num, from.width, wanted.height),
+        product(shape.den, from.height, wanted.width),
+    );
+    // Less than half a pixel off is as near as a size can come.
+    kept.filter(|kept| wanted.in_square_pixels(*kept) != wanted)
+        .unwrap_or(Rational::ONE)
 }
 
 /// Colour of the encoded pictures: the frames' own; for RGB frames the usual one of that size.

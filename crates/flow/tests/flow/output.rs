@@ -3,7 +3,7 @@
 use crate::support::{Patient, close, each, frames, mp4, open_bytes, pattern, quick, runtime};
 use beamline_flow::{FramesOptions, Output, OutputStats, Report, Runtime, VideoTrackConfig, Written};
 use beamline_io::{Cancel, MemorySink};
-use beamline_media::{ErrorCode, Frame, Rotation, Size};
+use beamline_media::{ErrorCode, Frame, Rational, Rotation, Size};
 use std::{
     sync::{
         Arc,
@@ -159,6 +159,46 @@ fn rotation_goes_into_the_file_and_comes_back() {
             assert_eq!(frame.info().rotation, rotation);
         })
         .unwrap();
+    }
+}
+
+#[test]
+fn pixels_that_are_not_square_keep_the_shape_of_the_picture() {
+    let runtime = runtime();
+    let shaped = |shape: Rational| -> Vec<Frame> {
+        pattern(
+            &runtime,
+            "pattern:smpte?width=180&height=144&frameRate=25&live=false&frames=3",
+        )
+        .into_iter()
+        .map(|frame| frame.with_info(|info| info.pixel_aspect = shape))
+        .collect()
+    };
+    let pal = Rational { num: 16, den: 11 };
+    for (from, width, height, shape, display) in [
+        (pal, None, None, (16, 11), (262, 144)),
+        (pal, Some(90), None, (16, 11), (131, 72)),
+        // The size in which it is shown: square.
+        (pal, Some(262), Some(144), (1, 1), (262, 144)),
+        (pal, Some(180), Some(72), (8, 11), (180, 99)),
+        // Square pixels stay square: who says a size means it.
+        (Rational::ONE, Some(180), Some(72), (1, 1), (180, 72)),
+    ] {
+        let config = VideoTrackConfig {
+            width,
+            height,
+            ..quick()
+        };
+        for fragmented in [true, false] {
+            let done = written(&runtime, &shaped(from), config.clone(), fragmented);
+            let input = open_bytes(&runtime, &done.bytes);
+            let said = input.tracks()[0].video().unwrap().pixel_aspect;
+            assert_eq!(said, Rational::new(shape.0, shape.1), "{width:?}×{height:?}");
+            each(&frames(&input, &FramesOptions::default()), |frame| {
+                assert_eq!(frame.info().display(), Size::new(display.0, display.1));
+            })
+            .unwrap();
+        }
     }
 }
 

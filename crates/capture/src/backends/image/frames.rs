@@ -3,7 +3,7 @@
 use super::{DEFAULT_RATE, y4m};
 use crate::{Context, Error, Event, Request, Source, SourceStats, pace::Pace, request::bad};
 use beamline_io::{ByteSource, Cancel, FileSource};
-use beamline_media::{Caps, ColorSpace, FrameInfo, FrameMut, FramePool, Layout, Model, PixelFormat, Size};
+use beamline_media::{Caps, ColorSpace, FrameInfo, FrameMut, FramePool, Layout, Model, PixelFormat, Rational, Size};
 use std::{fmt::Display, sync::Arc};
 
 /// Options of both.
@@ -52,6 +52,7 @@ pub(crate) fn open_y4m(request: &Request, context: &Context) -> Result<FileFrame
     expect_same("format", request.pixel_format, header.format)?;
     let mut info = FrameInfo::new(header.format, header.size);
     info.color.full_range = header.full_range;
+    info.pixel_aspect = header.pixel_aspect.unwrap_or(Rational::ONE);
     let rate = request.rate_or(header.rate.unwrap_or(DEFAULT_RATE))?;
     FileFrames::new(file, info, (len as u64, true), rate, request, context)
 }

@@ -37,6 +37,8 @@ pub struct Header {
     pub rate: Option<Rational>,
     /// How the planes lie.
     pub format: PixelFormat,
+    /// Shape of a pixel, width to height; `None` when the file does not know (`A0:0`).
+    pub pixel_aspect: Option<Rational>,
     /// From `XCOLORRANGE`.
     pub full_range: Option<bool>,
     /// Bytes of a picture, without its line.
@@ -88,7 +90,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Y4mError> {
     let Some((line, len)) = line(bytes, MAGIC, || Y4mError::Magic)? else {
         return Ok(None);
     };
-    let (mut width, mut height, mut rate, mut full_range) = (None, None, None, None);
+    let (mut width, mut height, mut rate, mut pixel_aspect, mut full_range) = (None, None, None, None, None);
     let mut format = PixelFormat::I420;
     for tag in line.split(|b| *b == b' ').filter(|tag| !tag.is_empty()) {
         // Tags that are not understood are to be left alone, in whatever bytes they are.
@@ -99,7 +101,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Y4mError> {
             b'W' => width = Some(side(text, value)?),
             b'H' => height = Some(side(text, value)?),
             b'F' => rate = parse_rate(text, value)?,
-            b'A' => drop(ratio(text, value, "a pixel aspect as in 'A1:1'")?),
+            b'A' => pixel_aspect = parse_aspect(text, value)?,
             b'I' => interlacing(text, value)?,
             b'C' => format = parse_format(text, value)?,
             b'X' => full_range = range(value).or(full_range),
@@ -116,6 +118,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Y4mError> {
         size,
         rate,
         format,
+        pixel_aspect,
         full_range,
         frame_len,
     };
@@ -195,6 +198,12 @@ fn parse_rate(tag: &str, value: &str) -> Result<Option<Rational>, Y4mError> {
     }
 }
 
+/// Anything with a 0 is taken for not known, as FFmpeg does.
+fn parse_aspect(tag: &str, value: &str) -> Result<Option<Rational>, Y4mError> {
+    let (num, den) = ratio(tag, value, "a pixel aspect as in 'A1:1'")?;
+    Ok(Rational::new(num, den).filter(|_| num > 0))
+}
+
 fn interlacing(tag: &str, value: &str) -> Result<(), Y4mError> {
     match value {
         "p" | "?" => Ok(()),
@@ -243,6 +252,7 @@ mod tests {
             (header.rate, header.full_range),
             (Rational::new(30000, 1001), Some(false))
         );
+        assert_eq!(header.pixel_aspect, Some(Rational::ONE));
         assert_eq!((header.frame_len, len), (322 * 182 + 2 * 161 * 91, line.len()));
     }
 
@@ -253,6 +263,9 @@ mod tests {
             (header.format, header.rate, header.full_range),
             (PixelFormat::I420, None, None)
         );
+        let shape = |tags: &str| self::header(&format!("YUV4MPEG2 W2 H2 {tags}\n")).unwrap().pixel_aspect;
+        assert_eq!([shape("A0:0"), shape("A5:0"), shape("")], [None; 3]);
+        assert_eq!(shape("A16:11"), Rational::new(16, 11));
     }
 
     #[test]
