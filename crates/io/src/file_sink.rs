@@ -29,13 +29,16 @@ const LOOK: Timespec = Timespec {
 ///
 /// It is written aside, without a name where the system can do that, and gets its name at [`ByteSink::publish`]. Until then a file
 /// that was there before is untouched, and whoever has that one open goes on reading it. What is no plain file (a device, a pipe,
-/// `/dev/stdout`) is written as it is and never removed.
+/// `/dev/stdout`) is written as it is and never removed. A file that may be written in a folder that may not is emptied at the first
+/// write and written in its place: nothing can be made beside it, so nothing of the old one lives on.
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
     name: String,
     can_seek: bool,
     place: Place,
+    /// Brings what was written to the disk; tests put their own in.
+    sync: fn(&File) -> io::Result<()>,
 }
 
 /// Where the file is found.
@@ -47,6 +50,8 @@ enum Place {
     Aside { path: PathBuf, target: PathBuf },
     /// Under the name that was asked for.
     Target(PathBuf),
+    /// In the place of the old file, which is still there until the first write.
+    Over { emptied: bool },
     /// Its name is none of ours: it was there before, or it was discarded.
     Fixed,
 }
@@ -67,6 +72,7 @@ impl FileSink {
             name,
             can_seek,
             place,
+            sync: File::sync_data,
         })
     }
 
@@ -77,6 +83,18 @@ impl FileSink {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(Error::os("write", &self.name)(errno.into())),
         }
+    }
+
+    /// Empties the file that is written in its place, once.
+    fn empty(&mut self) -> Result<(), Error> {
+        if let Place::Over {
+            emptied: emptied @ false,
+        } = &mut self.place
+        {
+            self.file.set_len(0).map_err(Error::os("write", &self.name))?;
+            *emptied = true;
+        }
+        Ok(())
     }
 
     /// Gives the nameless file a name beside its target: only a file with a name can replace another one.
@@ -107,7 +125,7 @@ fn open(path: &Path) -> io::Result<(File, Place)> {
             if !meta.is_file() {
                 return Ok((file, Place::Fixed));
             }
-            Some(meta)
+            Some((file, meta))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) if is_pipe(&target) && error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
@@ -116,11 +134,18 @@ fn open(path: &Path) -> io::Result<(File, Place)> {
         }
         Err(error) => return Err(error),
     };
-    let made = make(target)?;
-    if let Some(before) = before {
-        keep_rights(&made.0, &before)?;
+    let Some((old, rights)) = before else {
+        return make(target);
+    };
+    match make(target) {
+        Ok(made) => {
+            keep_rights(&made.0, &rights)?;
+            Ok(made)
+        }
+        // The file may be written, its folder may not.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok((old, Place::Over { emptied: false })),
+        Err(error) => Err(error),
     }
-    Ok(made)
 }
 
 fn is_pipe(path: &Path) -> bool {
@@ -200,6 +225,7 @@ fn keep_rights(file: &File, before: &Metadata) -> io::Result<()> {
 
 impl ByteSink for FileSink {
     fn write(&mut self, mut bytes: &[u8], cancel: &Cancel) -> Result<(), Error> {
+        self.empty()?;
         while !bytes.is_empty() {
             cancel.check()?;
             match self.file.write(bytes) {
@@ -227,6 +253,12 @@ impl ByteSink for FileSink {
     fn publish(&mut self) -> Result<(), Error> {
         self.link()?;
         if let Place::Aside { path, target } = &self.place {
+            // File systems may bring the new name to the disk before the bytes: after a power cut neither file would be there. Once, and
+            // only where there is something to lose: for a file in fragments that is its first one, some ms; the plain form is waited for
+            // as a whole. What follows a first fragment is the system's to write, as of every file.
+            if target.symlink_metadata().is_ok() {
+                (self.sync)(&self.file).map_err(Error::os("write", &self.name))?;
+            }
             std::fs::rename(path, target).map_err(Error::os("create", &self.name))?;
             self.place = Place::Target(target.clone());
         }
@@ -234,6 +266,7 @@ impl ByteSink for FileSink {
     }
 
     fn finish(&mut self, _cancel: &Cancel) -> Result<(), Error> {
+        self.empty()?;
         self.file.flush().map_err(Error::os("write", &self.name))?;
         self.publish()
     }
@@ -244,6 +277,13 @@ impl ByteSink for FileSink {
             Place::Aside { path, .. } | Place::Target(path) => std::fs::remove_file(&path)
                 .map(|()| true)
                 .map_err(Error::os("remove", &self.name)),
+            // Its name is not ours to remove; of the old bytes nothing is left once there were new ones.
+            Place::Over { emptied: true } => self
+                .file
+                .set_len(0)
+                .map(|()| true)
+                .map_err(Error::os("write", &self.name)),
+            Place::Over { emptied: false } => Ok(true),
             Place::Fixed => Ok(false),
         }
     }

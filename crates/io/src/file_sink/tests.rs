@@ -1,5 +1,5 @@
 use super::*;
-use std::{fs, io::Read, os::unix::fs::symlink, sync::mpsc, thread, time::Duration};
+use std::{cell::RefCell, fs, io::Read, os::unix::fs::symlink, sync::mpsc, thread, time::Duration};
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -28,6 +28,7 @@ fn named(path: &Path) -> FileSink {
         name: path.display().to_string(),
         can_seek: true,
         place: Place::Aside { path: aside, target },
+        sync: File::sync_data,
     }
 }
 
@@ -93,6 +94,97 @@ fn nothing_is_seen_in_the_folder_before_the_file_is_worth_a_name() {
     assert_eq!(names(folder.path()), ["film.mp4"]);
     assert!(sink.discard().unwrap(), "it can be taken back later, too");
     assert!(names(folder.path()).is_empty());
+}
+
+thread_local! {
+    /// What stood under the name each time when bytes were brought to the disk.
+    static SYNCED: RefCell<(PathBuf, Vec<Vec<u8>>)> = RefCell::default();
+}
+
+fn note(file: &File) -> io::Result<()> {
+    SYNCED.with_borrow_mut(|(path, seen)| seen.push(fs::read(path).unwrap()));
+    file.sync_data()
+}
+
+#[test]
+fn bytes_are_on_the_disk_before_they_take_the_name_of_a_file_and_only_then_are_they_waited_for() {
+    for make in [|p: &Path| FileSink::create(p).unwrap(), named] {
+        let (_folder, path) = folder();
+        SYNCED.set((path.clone(), Vec::new()));
+        for (before, synced) in [(None, vec![]), (Some("old"), vec![b"old".to_vec()])] {
+            if let Some(before) = before {
+                fs::write(&path, before).unwrap();
+            }
+            let mut sink = make(&path);
+            sink.sync = note;
+            put(&mut sink, b"n");
+            sink.publish().unwrap();
+            put(&mut sink, b"ew");
+            sink.finish(&Cancel::new()).unwrap();
+            assert_eq!(SYNCED.with_borrow_mut(|(_, seen)| std::mem::take(seen)), synced);
+        }
+    }
+}
+
+#[test]
+fn what_the_disk_does_not_take_replaces_nothing() {
+    let (folder, path) = folder();
+    fs::write(&path, "old").unwrap();
+    let mut sink = FileSink::create(&path).unwrap();
+    sink.sync = |_| Err(Errno::NOSPC.into());
+    put(&mut sink, b"new");
+    let error = sink.finish(&Cancel::new()).unwrap_err();
+    assert_eq!(error.reason(), "disk-full");
+    drop(sink);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(names(folder.path()), ["film.mp4"]);
+}
+
+/// Root may write everywhere: on a thread of its own that right is given up first.
+fn without_privileges<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    thread::scope(|scope| {
+        let run = || {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective
+                .remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::FOWNER);
+            set_capabilities(None, sets).unwrap();
+            run()
+        };
+        scope.spawn(run).join().unwrap()
+    })
+}
+
+#[test]
+fn a_file_that_may_be_written_in_a_folder_that_may_not_is_written_in_its_place() {
+    let (folder, path) = folder();
+    fs::write(&path, "old and long").unwrap();
+    let lock = |mode| fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+    lock(0o555);
+    without_privileges(|| {
+        assert!(FileSink::create(folder.path().join("other.mp4")).is_err());
+        let inode = fs::metadata(&path).unwrap().ino();
+        // Untouched as long as nothing is written.
+        drop(FileSink::create(&path).unwrap());
+        assert!(FileSink::create(&path).unwrap().discard().unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"old and long");
+        let mut sink = FileSink::create(&path).unwrap();
+        put(&mut sink, b"n");
+        sink.publish().unwrap();
+        put(&mut sink, b"ew");
+        sink.finish(&Cancel::new()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        // What is given up leaves nothing of itself.
+        let mut sink = FileSink::create(&path).unwrap();
+        put(&mut sink, b"half");
+        assert!(sink.discard().unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        // And a file that may not be written is still refused.
+        fs::set_permissions(&path, Permissions::from_mode(0o444)).unwrap();
+        assert_eq!(FileSink::create(&path).unwrap_err().reason(), "not-allowed");
+    });
+    lock(0o755);
 }
 
 #[test]
