@@ -229,6 +229,7 @@ pub struct Granted {
     held: Box<[[u32; SLOTS]; SEGMENTS]>,
     seen: Box<[[u32; SLOTS]; SEGMENTS]>,
     outstanding: u32,
+    refused: u64,
 }
 
 impl Default for Granted {
@@ -237,6 +238,7 @@ impl Default for Granted {
             held: Box::new([[0; SLOTS]; SEGMENTS]),
             seen: Box::new([[0; SLOTS]; SEGMENTS]),
             outstanding: 0,
+            refused: 0,
         }
     }
 }
@@ -252,6 +254,12 @@ impl Granted {
     #[must_use]
     pub fn outstanding(&self) -> u32 {
         self.outstanding
+    }
+
+    /// Returns that were claimed and not granted before: lies.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// How often a slot is granted now.
@@ -288,6 +296,7 @@ impl Granted {
         let count = claimed.min(*held);
         *held -= count;
         self.outstanding -= count;
+        self.refused = self.refused.saturating_add(u64::from(claimed - count));
         if count > 0 {
             free(segment, slot, count);
         }

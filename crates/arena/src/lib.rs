@@ -9,7 +9,7 @@
 //!
 //! Nothing that decides anything (references, generations, free lists) lies in the shared memory itself: see [`ledger`].
 //!
-//! Slots are shown to other processes by [`grant`]s; theirs become leases here by a [`FarPool`].
+//! Slots are shown to other processes by [`grant`]s; theirs become leases here by a [`FarPool`]. [`peer`] asks the kernel who they are.
 //!
 //! Start reading at `pool.rs`, then `ledger.rs`, `grant.rs`.
 #![cfg_attr(
@@ -37,6 +37,8 @@ mod far;
 mod lease;
 #[cfg(not(loom))]
 mod page;
+#[cfg(not(loom))]
+pub mod peer;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]

@@ -6,11 +6,12 @@ use crate::{
     error::Error,
     message::{FrameMessage, PlaneAt, SLOTS_MAX, SlotAt},
     socket::Socket,
-    wire::{ClientPolicy, Hello, ToClient},
+    wire::{ClientPolicy, Failure, Hello, ToClient},
 };
 use beamline_arena::{
     SegmentHold, SharedPage,
     grant::{Granted, RING, ReturnPage, SEGMENTS, TellPage},
+    peer::peer_pidfd,
 };
 use beamline_media::{Frame, PLANES_MAX};
 use rustix::{
@@ -75,6 +76,11 @@ struct Books {
     leaving: bool,
     /// The slots of the last entries, newest last: those that it has not read when it leaves are ours at once.
     log: VecDeque<([SlotAt; SLOTS_MAX], usize)>,
+    /// Said while its socket was full: the newest format, and the end. Said again when something comes back, and every few ms.
+    owed: [Option<ToClient>; 2],
+    /// Grants that came back, and how many of them there were when its eventfd was last rung.
+    returned: u64,
+    returned_at_ring: u64,
 }
 
 /// Whether a frame can be granted now.
@@ -94,14 +100,14 @@ impl Client {
     pub(crate) fn new(id: u64, pid: i32, socket: Socket, hello: Hello) -> Result<Self, Error> {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| Error::os("an eventfd", e))?;
-        let process = rustix::process::Pid::from_raw(pid);
         Ok(Client {
             id,
             pid,
-            socket,
             wake,
-            // A kernel without them has the socket's end.
-            pidfd: process.and_then(|p| rustix::process::pidfd_open(p, rustix::process::PidfdFlags::empty()).ok()),
+            // Of the process that connected, not of its number: that may be another's by now. A kernel that does not tell (before 6.5) has
+            // the socket's end, which comes with the end of the last process that has it.
+            pidfd: peer_pidfd(socket.fd()).ok(),
+            socket,
             tell: SharedPage::new("beamline:tell", true)?,
             returns: SharedPage::new("beamline:return", false)?,
             hello,
@@ -155,10 +161,17 @@ impl Client {
     }
 
     fn drain_books(&self, books: &mut Books) {
-        let Books { granted, segments, .. } = books;
+        let Books {
+            granted,
+            segments,
+            returned,
+            ..
+        } = books;
         granted.drain(&self.returns, segments.len(), |segment, slot, count| {
+            *returned += u64::from(count);
             segments[segment].let_go(slot as u32, count);
         });
+        self.pay(books);
         while let Some((frame, number)) = books.queue.pop_front() {
             if !self.grant(books, &frame, number) {
                 books.queue.push_front((frame, number));
@@ -281,19 +294,57 @@ impl Client {
             self.tell.owner_sleeps();
         }
         self.drain_books(&mut books);
-        books.granted.outstanding() > 0
+        books.granted.outstanding() > 0 || books.owed.iter().any(Option::is_some)
+    }
+
+    /// Its eventfd was rung. False when nothing has come back since it was rung before: it rings for nothing.
+    pub(crate) fn rang_for_something(&self) -> bool {
+        let mut books = lock(&self.books);
+        if !books.gone {
+            self.drain_books(&mut books);
+        }
+        let returned = books.returned;
+        std::mem::replace(&mut books.returned_at_ring, returned) != returned
     }
 
     pub(crate) fn after_sleep(&self) {
         self.tell.owner_wakes();
     }
 
-    /// Something for the socket alone; a reader that does not read it is woken by its end.
-    pub(crate) fn say(&self, message: &ToClient) -> bool {
-        let said = self.socket.send(message, &[]).unwrap_or(false);
+    /// Something for the socket alone. A reader that does not read its socket is told later, when it does: the last format and the end.
+    pub(crate) fn say(&self, message: ToClient) {
+        let mut books = lock(&self.books);
+        if books.gone {
+            return;
+        }
+        let at = usize::from(!matches!(message, ToClient::Caps(_)));
+        books.owed[at] = Some(message);
+        self.pay(&mut books);
         // A reader that sleeps for frames looks at its socket when it wakes.
         let _ = futex::wake(self.tell.futex(), futex::Flags::empty(), 1);
-        said
+    }
+
+    fn pay(&self, books: &mut Books) {
+        for owed in &mut books.owed {
+            let Some(message) = owed else { continue };
+            // A socket that is broken has its end, which the thread hears of.
+            if matches!(self.socket.send(message, &[]), Ok(false)) {
+                return;
+            }
+            *owed = None;
+        }
+    }
+
+    /// Why it is cut off, as far as it listens.
+    pub(crate) fn scold(&self, failure: Failure) {
+        tracing::debug!(
+            reader = self.id,
+            process = self.pid,
+            reason = failure.reason,
+            "{}",
+            failure.message
+        );
+        let _ = self.socket.send(&ToClient::Refused(failure), &[]);
     }
 
     /// It reads no more: what it was told and has not read is ours again. False when it lies about what it has read.
@@ -344,6 +395,11 @@ impl Client {
     pub(crate) fn idle(&self) -> bool {
         let books = lock(&self.books);
         books.granted.outstanding() == 0 && books.queue.is_empty()
+    }
+
+    /// Returns of slots that it was not granted.
+    pub(crate) fn refused_returns(&self) -> u64 {
+        lock(&self.books).granted.refused()
     }
 
     pub(crate) fn info(&self) -> ClientInfo {

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     place::Place,
     socket::{Received, Socket, accept_from, listen_at},
-    wire::{Caps as WireCaps, Failure, FromClient, Hello, ToClient},
+    wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, ToClient},
 };
 use beamline_media::{Caps, ErrorCode, Frame};
 use rustix::{
@@ -35,6 +35,14 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(2);
 const LATEST: i64 = 4_000_000;
 /// Clients that are connected and have not said hello.
 const STRANGERS_MAX: usize = 64;
+/// As many of one process.
+const STRANGERS_OF_ONE: usize = 32;
+/// Clients that are let in at a turn of the thread.
+const ACCEPTS: usize = 16;
+/// How often a reader may ring for nothing within a [`WINDOW`]; then its bell is off until the next one, and what it gives back is found
+/// as late as [`LATEST`].
+const VAIN_RINGS: u32 = 500;
+const WINDOW: Duration = Duration::from_millis(100);
 
 /// Bounds of a share.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +74,8 @@ struct Shared {
     clients: RwLock<Vec<Arc<Client>>>,
     published: AtomicU64,
     swept: AtomicU64,
+    /// Of readers that are gone.
+    refused_returns: AtomicU64,
     over: Mutex<Option<ToClient>>,
     closed: AtomicBool,
     /// Whether the thread sleeps for good, since nothing was out.
@@ -102,6 +112,7 @@ impl Publisher {
             clients: RwLock::default(),
             published: AtomicU64::new(0),
             swept: AtomicU64::new(0),
+            refused_returns: AtomicU64::new(0),
             over: Mutex::new(None),
             closed: AtomicBool::new(false),
             dozing: AtomicBool::new(false),
@@ -146,7 +157,7 @@ impl Publisher {
         *lock(&self.shared.caps) = caps.clone();
         let message = ToClient::Caps(WireCaps::of(caps));
         for client in &*self.clients() {
-            client.say(&message);
+            client.say(message.clone());
         }
     }
 
@@ -160,7 +171,7 @@ impl Publisher {
         *over = Some(message.clone());
         drop(over);
         for client in &*self.clients() {
-            client.say(&message);
+            client.say(message.clone());
         }
     }
 
@@ -174,6 +185,15 @@ impl Publisher {
     #[must_use]
     pub fn swept(&self) -> u64 {
         self.shared.swept.load(Ordering::Relaxed)
+    }
+
+    /// Returns that readers claimed of what they were not granted: such a reader lies, and gained nothing.
+    #[must_use]
+    pub fn refused_returns(&self) -> u64 {
+        let gone = self.shared.refused_returns.load(Ordering::Relaxed);
+        self.clients()
+            .iter()
+            .fold(gone, |sum, c| sum.saturating_add(c.refused_returns()))
     }
 
     /// Frames that were published.
@@ -217,6 +237,12 @@ struct Service {
     epoll: OwnedFd,
     strangers: Vec<Stranger>,
     next_id: u64,
+    /// Since when rings are counted.
+    window: Instant,
+    /// Who rang for nothing in this window, how often.
+    vain: Vec<(u64, u32)>,
+    /// Whether nobody is let in until the window's end: there are no fds left.
+    shut: bool,
 }
 
 /// A client that has not said hello.
@@ -245,6 +271,9 @@ impl Service {
             epoll,
             strangers: Vec::new(),
             next_id: FIRST_ID,
+            window: Instant::now(),
+            vain: Vec::new(),
+            shut: false,
         };
         let os = |e: Errno| Error::os("an epoll", e);
         if let Some(listener) = &service.listener {
@@ -298,6 +327,28 @@ impl Service {
             }
             self.forget(&gone);
             self.strangers.retain(|s| s.since.elapsed() < HELLO_PATIENCE);
+            self.next_window(&clients);
+        }
+    }
+
+    /// Bells that were off are on again, and so is the door's.
+    fn next_window(&mut self, clients: &[Arc<Client>]) {
+        if self.window.elapsed() < WINDOW {
+            return;
+        }
+        self.window = Instant::now();
+        for (id, rings) in std::mem::take(&mut self.vain) {
+            if rings >= VAIN_RINGS
+                && let Some(client) = clients.iter().find(|c| c.id == id)
+            {
+                // One that is gone meanwhile has its fds closed with its last copy here.
+                let _ = self.watch(client.wake.as_fd(), id, RETURNED, true);
+            }
+        }
+        if std::mem::take(&mut self.shut)
+            && let Some(listener) = &self.listener
+        {
+            let _ = epoll::add(&self.epoll, listener, token(LISTENER, 0), epoll::EventFlags::IN);
         }
     }
 
@@ -325,7 +376,7 @@ impl Service {
     fn patience(&self, closed: bool, out: bool) -> Option<Timespec> {
         let tv_nsec = if out {
             LATEST
-        } else if closed || !self.strangers.is_empty() {
+        } else if closed || self.shut || !self.strangers.is_empty() || !self.vain.is_empty() {
             100_000_000
         } else {
             return None;
@@ -348,26 +399,81 @@ impl Service {
                     gone.push(id);
                 }
             }
+            (id, RETURNED) => {
+                if let Some(client) = clients.iter().find(|c| c.id == id)
+                    && !client.rang_for_something()
+                {
+                    self.rang_in_vain(client);
+                }
+            }
             (id, PIDFD) => gone.push(id),
             _ => {}
         }
     }
 
-    fn accept(&mut self) {
-        let Some(listener) = &self.listener else { return };
-        // One at a time: the listener is asked again at once when there are more.
-        let Ok(Some((socket, pid))) = accept_from(listener.as_fd()) else {
-            return;
-        };
-        let id = self.next_id;
-        self.next_id += 1;
-        if self.strangers.len() < STRANGERS_MAX && self.watch(socket.fd(), id, SOCKET, false).is_ok() {
-            self.strangers.push(Stranger {
-                id,
-                socket,
-                pid,
-                since: Instant::now(),
+    /// It must not keep us from the others.
+    fn rang_in_vain(&mut self, client: &Client) {
+        let at = self
+            .vain
+            .iter()
+            .position(|(id, _)| *id == client.id)
+            .unwrap_or_else(|| {
+                self.vain.push((client.id, 0));
+                self.vain.len() - 1
             });
+        self.vain[at].1 += 1;
+        if self.vain[at].1 == VAIN_RINGS {
+            tracing::debug!(reader = client.id, process = client.pid, "a reader rings for nothing");
+            let _ = epoll::delete(&self.epoll, &client.wake);
+        }
+    }
+
+    fn accept(&mut self) {
+        // Some at a time: the listener is asked again at once when there are more.
+        for _ in 0..ACCEPTS {
+            let Some(listener) = &self.listener else { return };
+            let (socket, pid) = match accept_from(listener.as_fd()) {
+                Ok(Some(came)) => came,
+                Ok(None) => return,
+                Err(Error::Stranger(_)) => continue,
+                Err(error) => {
+                    // No fds, mostly. Asked again at once it would say so again.
+                    tracing::debug!(%error, "nobody can be let in");
+                    let _ = epoll::delete(&self.epoll, listener);
+                    self.shut = true;
+                    return;
+                }
+            };
+            self.make_room(pid);
+            let id = self.next_id;
+            self.next_id += 1;
+            if self.watch(socket.fd(), id, SOCKET, false).is_ok() {
+                self.strangers.push(Stranger {
+                    id,
+                    socket,
+                    pid,
+                    since: Instant::now(),
+                });
+            }
+        }
+    }
+
+    /// Who comes is heard: among too many that say nothing the oldest goes, of the process that has the most.
+    fn make_room(&mut self, pid: i32) {
+        let of = |pid: i32| self.strangers.iter().filter(|s| s.pid == pid).count();
+        let crowd = if of(pid) >= STRANGERS_OF_ONE {
+            Some(pid)
+        } else if self.strangers.len() >= STRANGERS_MAX {
+            self.strangers.iter().map(|s| s.pid).max_by_key(|pid| of(*pid))
+        } else {
+            None
+        };
+        let of_crowd = self.strangers.iter().enumerate().filter(|(_, s)| Some(s.pid) == crowd);
+        if let Some((oldest, _)) = of_crowd.min_by_key(|(_, s)| s.since) {
+            let stranger = self.strangers.swap_remove(oldest);
+            let message = "too many processes are connected to this share and say nothing: try again";
+            let failure = Failure::new(ErrorCode::Busy, CROWDED, message);
+            let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
         }
     }
 
@@ -377,7 +483,9 @@ impl Service {
         let hello = match stranger.socket.receive::<FromClient>() {
             Ok(Received::Message(FromClient::Hello(hello), _)) => hello,
             Ok(Received::Nothing) => return self.strangers.push(stranger),
-            _ => return,
+            Ok(Received::End) => return,
+            Ok(Received::Message(..)) => return scold(&stranger, "no hello"),
+            Err(error) => return scold(&stranger, &error.to_string()),
         };
         if let Err(failure) = self.may_join(&hello) {
             let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
@@ -424,21 +532,32 @@ impl Service {
         }
         // Welcomed and among the readers at once: every frame that is published after the welcome is for it, and none before.
         let mut clients = self.shared.clients.write().unwrap_or_else(PoisonError::into_inner);
-        client.socket.send(&welcome, &client.fds())?;
+        if !client.socket.send(&welcome, &client.fds())? {
+            return Err(Error::Protocol("a new client's socket is full".into()));
+        }
         if let Some(over) = &*lock(&self.shared.over) {
-            client.say(over);
+            client.say(over.clone());
         }
         clients.push(client);
         Ok(())
     }
 
-    /// Whether a reader is still to be listened to: not when its socket has ended, or says what it must not.
+    /// Whether a reader is still to be listened to: not when its socket has ended, or says what it must not. One message at a turn.
     fn listens_to(&self, client: &Client) -> bool {
-        match client.socket.receive::<FromClient>() {
-            Ok(Received::Nothing) => true,
-            Ok(Received::Message(FromClient::Bye { read }, _)) => client.leave(read),
-            _ => false,
-        }
+        let wrong = match client.socket.receive::<FromClient>() {
+            Ok(Received::Nothing) => return true,
+            Ok(Received::End) | Err(Error::Os { .. }) => return false,
+            Ok(Received::Message(FromClient::Bye { read }, _)) => {
+                if client.leave(read) {
+                    return true;
+                }
+                "a goodbye that cannot be".into()
+            }
+            Ok(Received::Message(FromClient::Hello(_), _)) => "a second hello".into(),
+            Err(error) => error.to_string(),
+        };
+        client.scold(misspoken(&wrong));
+        false
     }
 
     fn forget(&mut self, gone: &[u64]) {
@@ -451,6 +570,8 @@ impl Service {
         drop(clients);
         for client in leaving {
             let swept = client.sweep();
+            let refused = client.refused_returns();
+            self.shared.refused_returns.fetch_add(refused, Ordering::Relaxed);
             self.shared.swept.fetch_add(u64::from(swept), Ordering::Relaxed);
             // Its fds leave the epoll by themselves, with their last copy here.
             let _ = epoll::delete(&self.epoll, client.socket.fd());
@@ -468,6 +589,16 @@ impl Service {
             self.strangers.clear();
         }
     }
+}
+
+fn scold(stranger: &Stranger, wrong: &str) {
+    let _ = stranger.socket.send(&ToClient::Refused(misspoken(wrong)), &[]);
+}
+
+fn misspoken(wrong: &str) -> Failure {
+    let message =
+        format!("the owner has cut this process off: expected a message of the protocol but received {wrong}");
+    Failure::new(ErrorCode::Data, "share-protocol", message)
 }
 
 const SOCKET: u64 = 0;

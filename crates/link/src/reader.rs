@@ -5,9 +5,12 @@ use crate::{
     message::{FrameMessage, SLOTS_MAX},
     place::Place,
     socket::{Received, Socket},
-    wire::{ClientPolicy, FromClient, Hello, ToClient, version},
+    wire::{CROWDED, ClientPolicy, FromClient, Hello, ToClient, version},
 };
-use beamline_arena::{Access, FarPool, Lease, Pool, SharedPage, grant::Told};
+use beamline_arena::{
+    Access, FarPool, Lease, Pool, SharedPage,
+    grant::{RING, Told},
+};
 use beamline_media::{Caps, Frame, Plane};
 use rustix::{event::Timespec, thread::futex};
 use std::{
@@ -17,6 +20,10 @@ use std::{
 
 /// How long a greeting may take.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// The same where one only looks: whoever lists shares does not wait for one that is stuck.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// Messages of the socket that are heard at once.
+const MESSAGES: usize = 64;
 /// How often a reader that sleeps looks at its socket: that is how soon it learns that the owner is gone.
 const LOOK: Duration = Duration::from_millis(40);
 
@@ -94,7 +101,17 @@ impl Reader {
         options: ReaderOptions,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
-        Self::join(Socket::connect(place)?, place.name(), pool, options, cancelled)
+        let deadline = Instant::now() + HELLO_PATIENCE;
+        loop {
+            let socket = Socket::connect(place, deadline, cancelled)?;
+            match Self::join(socket, place.name(), pool, options, cancelled) {
+                // Others crowd the door and say nothing; who comes again is heard.
+                Err(Error::Told(failure)) if failure.reason == CROWDED && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                joined => return joined,
+            }
+        }
     }
 
     /// The same over a socket that was inherited.
@@ -125,7 +142,7 @@ impl Reader {
             look: false,
         };
         socket.send(&FromClient::Hello(hello), &[])?;
-        let (caps, live, fds) = greeting(&socket, name, cancelled)?;
+        let (caps, live, fds) = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;
         let broken = |what: &str| Error::Protocol(what.into());
         let [tell, returns, wake] = <[_; 3]>::try_from(fds).map_err(|_| broken("a welcome without its three fds"))?;
         let socket = Arc::new(socket);
@@ -151,7 +168,7 @@ impl Reader {
     /// # Errors
     /// As [`Reader::connect`].
     pub fn look(place: &Place) -> Result<(Caps, bool), Error> {
-        let socket = Socket::connect(place)?;
+        let socket = Socket::connect(place, Instant::now() + LOOK_PATIENCE, &|| false)?;
         let hello = Hello {
             version: version(),
             hold: 1,
@@ -160,7 +177,7 @@ impl Reader {
             look: true,
         };
         socket.send(&FromClient::Hello(hello), &[])?;
-        greeting(&socket, place.name(), &|| false).map(|(caps, live, _)| (caps, live))
+        greeting(&socket, place.name(), LOOK_PATIENCE, &|| false).map(|(caps, live, _)| (caps, live))
     }
 
     /// What comes.
@@ -217,7 +234,8 @@ impl Reader {
     /// The next entry; with `latest` the newest, what lies before it goes back.
     fn entry(&mut self) -> Result<Option<FrameMessage>, Error> {
         let mut newest = None;
-        loop {
+        // No further than a ring: an owner that never stops telling must not keep us here.
+        for _ in 0..RING {
             match self.pool.tell().read(self.read) {
                 Told::Nothing => break,
                 Told::Overrun => return Err(Error::Protocol("frames were told over unread ones".into())),
@@ -271,9 +289,9 @@ impl Reader {
         Ok(Next::Frame(Frame::new(message.info, planes)?, message.number))
     }
 
-    /// Reads what the socket has.
+    /// Reads what the socket has; of an owner that never stops only the first.
     fn hear(&mut self) -> Result<(), Error> {
-        loop {
+        for _ in 0..MESSAGES {
             match self.socket.receive::<ToClient>() {
                 Ok(Received::Message(message, fds)) => self.heard(message, fds)?,
                 Ok(Received::Nothing) => return Ok(()),
@@ -288,6 +306,7 @@ impl Reader {
                 Err(other) => return Err(other),
             }
         }
+        Ok(())
     }
 
     fn heard(&mut self, message: ToClient, fds: Vec<rustix::fd::OwnedFd>) -> Result<(), Error> {
@@ -342,9 +361,10 @@ impl Drop for Reader {
 fn greeting(
     socket: &Socket,
     name: &str,
+    patience: Duration,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<(Caps, bool, Vec<rustix::fd::OwnedFd>), Error> {
-    match socket.receive_by(Instant::now() + HELLO_PATIENCE, cancelled)? {
+    match socket.receive_by(Instant::now() + patience, cancelled)? {
         Received::Message(ToClient::Welcome { caps, live }, fds) => {
             let caps = caps.to_media();
             let caps = caps.ok_or_else(|| Error::Protocol("a format that nobody knows".into()))?;

@@ -5,6 +5,7 @@ use crate::{
     place::{DirectoryLock, Place},
     wire::{FDS_MAX, MESSAGE_MAX, decode, encode},
 };
+use beamline_arena::peer::refuse_fds;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -70,6 +71,8 @@ pub(crate) fn listen_at(place: &Place) -> Result<OwnedFd, Error> {
         other => other.map_err(os)?,
     }
     rustix::fs::chmod(path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).map_err(os)?;
+    // Clients have nothing to send but words. An older kernel delivers what they send, and it is closed at once.
+    let _ = refuse_fds(&socket);
     listen(&socket, 64).map_err(os)?;
     Ok(socket)
 }
@@ -101,11 +104,23 @@ pub(crate) fn accept_from(listener: BorrowedFd<'_>) -> Result<Option<(Socket, i3
 
 impl Socket {
     /// Joins who listens at a place; a dead name is removed.
-    pub(crate) fn connect(place: &Place) -> Result<Self, Error> {
+    ///
+    /// Waits until `deadline` while others stand before us in the queue of the kernel.
+    pub(crate) fn connect(place: &Place, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
         let socket = fresh()?;
         let path = place.path();
-        match connect(&socket, &address(path)?) {
+        let mut joined = connect(&socket, &address(path)?);
+        // Nothing tells when there is room.
+        while joined == Err(Errno::AGAIN) && Instant::now() < deadline {
+            if cancelled() {
+                return Err(Error::Cancelled);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+            joined = connect(&socket, &address(path)?);
+        }
+        match joined {
             Ok(()) => {}
+            Err(Errno::AGAIN) => return Err(Error::Timeout(place.name().into())),
             Err(Errno::NOENT) => return Err(Error::NotFound(place.name().into())),
             Err(Errno::CONNREFUSED) => {
                 if let Ok(_lock) = DirectoryLock::of(path) {
@@ -154,7 +169,8 @@ impl Socket {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, flags) {
             Ok(_) => Ok(true),
-            Err(Errno::AGAIN | Errno::NOBUFS) => Ok(false),
+            // The last: too many fds of this user are on their way in all.
+            Err(Errno::AGAIN | Errno::NOBUFS | Errno::TOOMANYREFS) => Ok(false),
             Err(e) => Err(Error::os("a message", e)),
         }
     }

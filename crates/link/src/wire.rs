@@ -13,6 +13,9 @@ pub(crate) const FDS_MAX: usize = 3;
 /// The most frames that one client may hold and queue.
 pub(crate) const FRAMES_MAX: u32 = 64;
 
+/// Why a client is asked to come again.
+pub(crate) const CROWDED: &str = "share-crowded";
+
 /// What both sides must be alike in: rings carry numbers of one build's tables.
 pub(crate) fn version() -> String {
     format!("{}/{}", env!("CARGO_PKG_VERSION"), PixelFormat::ALL.len())
