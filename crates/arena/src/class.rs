@@ -8,6 +8,7 @@ use crate::{
     pool::{ArenaInner, PoolInner, Wait},
     segment::Segment,
     stats::Stats,
+    stray::Shown,
     sync::{AtomicU32, AtomicU64, Mutex, Ordering, lock},
     wait::Gate,
 };
@@ -61,8 +62,12 @@ pub(crate) enum Home {
     Here,
     /// Back to a driver.
     Driver(HandBack),
-    /// Back to the process that granted them.
-    Far { way_back: Arc<WayBack>, segment: u32 },
+    /// Back to the process that granted them. `shown`: where JavaScript may see them.
+    Far {
+        way_back: Arc<WayBack>,
+        segment: u32,
+        shown: Option<Shown>,
+    },
 }
 
 /// Slots of one size of one pool. Clones are the same class; it lives as long as anybody holds it or one of its slots, so a
@@ -254,7 +259,16 @@ impl ClassInner {
                     let _ = rustix::io::write(&hand_back.eventfd, &1u64.to_ne_bytes());
                 }
             }
-            Home::Far { way_back, segment } => way_back.give_back(*segment, slot),
+            Home::Far {
+                way_back,
+                segment,
+                shown,
+            } => {
+                if let Some(shown) = shown {
+                    shown.released(&self.pool.arena.strays, &bank.segment, slot);
+                }
+                way_back.give_back(*segment, slot);
+            }
         }
     }
 
@@ -293,6 +307,7 @@ impl ClassInner {
             waits: self.waits.load(Ordering::Relaxed),
             bytes: self.banks().map(|b| b.segment.len() as u64).sum(),
             allocations: told.max(uses),
+            stray_writes: 0,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     page::SharedPage,
     pool::Pool,
     segment::{Access, Segment},
+    stray::Shown,
 };
 use std::{
     any::Any,
@@ -112,6 +113,7 @@ impl FarPool {
         let home = Home::Far {
             way_back: Arc::clone(&self.way_back),
             segment: number,
+            shown: (self.access == Access::Private).then(|| Shown::new(slots)),
         };
         let class = SizeClass::new(self.pool.inner().clone(), slot_size, home);
         class.0.adopt_bank(Bank {

@@ -1,6 +1,9 @@
 //! Holding a slot: alone and writing ([`SlotMut`]), or with others and reading ([`Lease`]).
 
-use crate::{class::ClassInner, segment::Segment};
+use crate::{
+    class::{ClassInner, Home},
+    segment::Segment,
+};
 use std::{
     fmt,
     ops::{Deref, DerefMut},
@@ -70,6 +73,14 @@ impl Lease {
         // SAFETY: the slot is mapped for as long as `class` lives and has `slot_size` initialised (zeroed by the kernel) bytes;
         // writers need a `SlotMut`, which the ledger gives only to the single holder.
         unsafe { std::slice::from_raw_parts(self.ptr.as_ptr(), self.class.slot_size) }
+    }
+
+    /// To be called by who shows [`Lease::as_ptr`] to JavaScript, which knows no read-only memory: what it stores into another process's
+    /// slot is then looked for, and undone, with the slot's last release here. Nothing for slots of our own.
+    pub fn show(&self) {
+        if let Home::Far { shown: Some(shown), .. } = &self.class.home {
+            shown.show(self.slot);
+        }
     }
 
     /// The name of this use of the slot.

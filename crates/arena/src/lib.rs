@@ -45,6 +45,8 @@ mod pool;
 mod segment;
 #[cfg(not(loom))]
 mod stats;
+#[cfg(not(loom))]
+mod stray;
 
 #[cfg(not(loom))]
 pub use crate::{
@@ -57,4 +59,5 @@ pub use crate::{
     pool::{Arena, Pool, PoolConfig, Wait},
     segment::{Access, Segment, page_size},
     stats::Stats,
+    stray::{PART_PAGES, TURNS},
 };

@@ -16,6 +16,8 @@ pub struct Stats {
     pub bytes: u64,
     /// How often a slot was taken, ever.
     pub allocations: u64,
+    /// How often JavaScript was found to have stored into a slot of another process (an arena's alone; see [`crate::Lease::show`]).
+    pub stray_writes: u64,
 }
 
 impl std::ops::AddAssign for Stats {
@@ -26,5 +28,6 @@ impl std::ops::AddAssign for Stats {
         self.waits += other.waits;
         self.bytes += other.bytes;
         self.allocations += other.allocations;
+        self.stray_writes += other.stray_writes;
     }
 }
