@@ -192,7 +192,8 @@ export declare class VideoFrame {
 	get colorSpace(): VideoColorSpace;
 	/**
 	 * The planes as they lie in shared memory: views without a copy (but see `runtime.zeroCopyMode`). Made at the first access; empty
-	 * after `close()`. They show the coded size. Throws an `InvalidStateError` when closed.
+	 * after `close()`. They show the coded size. To be read: what is stored into a frame of another process is undone when it is closed, at
+	 * the latest soon after, and warned of with `BEAMLINE_DEV=1`; see {@link VideoFrame.writable}. Throws an `InvalidStateError` when closed.
 	 */
 	get planes(): readonly FramePlane[];
 	/** Bytes that {@link copyTo} with the same options writes. */
@@ -880,6 +881,8 @@ export interface MemoryStats {
 	allocations: number;
 	/** Frames that JavaScript of this environment holds open now. */
 	openFrames: number;
+	/** How often it was found, and undone, that JavaScript had stored into a frame that another process owns, ever. */
+	strayWrites: number;
 	/** Tokens that nobody redeemed, ever. */
 	expiredTokens: number;
 	/** Threads that work for this environment now. */

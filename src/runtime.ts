@@ -20,6 +20,8 @@ export interface MemoryStats {
   allocations: number
   /** Frames that JavaScript of this environment holds open now. */
   openFrames: number
+  /** How often it was found, and undone, that JavaScript had stored into a frame that another process owns, ever. */
+  strayWrites: number
   /** Tokens that nobody redeemed, ever. */
   expiredTokens: number
   /** Threads that work for this environment now. */

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { inDevelopment } from '../development.js'
 import { engine } from '../native/engine.js'
 
 /**
@@ -12,11 +13,9 @@ export interface BatchToken {
   open: number
 }
 
-const dev = process.env['BEAMLINE_DEV'] === '1'
-
 const collected = new FinalizationRegistry<{ ids: readonly number[]; place: string | undefined }>(({ ids, place }) => {
   const dropped = engine().native.dropFrames(ids as number[])
-  if (dropped > 0 && dev) {
+  if (dropped > 0 && inDevelopment) {
     const what = `${dropped} VideoFrame(s) were collected without close(); they came from`
     warnOnce(what, place ?? 'an unknown place', 'call frame.close(), or declare the frame with `using`')
   }
@@ -84,5 +83,5 @@ export function callSite(): string | undefined {
 
 /** The place that made a frame or opened something, in development only: it costs microseconds. */
 export function placeInDevelopment(): string | undefined {
-  return dev ? (callSite() ?? 'an unknown place') : undefined
+  return inDevelopment ? (callSite() ?? 'an unknown place') : undefined
 }

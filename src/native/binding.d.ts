@@ -14,8 +14,16 @@ export declare class NativeRuntime {
   captureStats(capture: number): string
   /** Closes a capture; settles, with its last numbers, when its threads have ended. */
   closeCapture(request: number, id: number): void
-  /** Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory. */
-  mapSlot(id: number, index: number, memory: unknown): boolean
+  /**
+   * Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory. 0: it could not; 1: it is mapped; 2: it is, and
+   * it is another process's.
+   */
+  mapSlot(id: number, index: number, memory: unknown): number
+  /**
+   * Way `wasm`: undoes what was stored into the first `bytes` bytes of a memory for which `mapSlot` gave 2, while nobody looks at it.
+   * `part`: only into that part; all of it when it is below 0. Gives whether there was anything.
+   */
+  undoStrays(memory: unknown, bytes: number, part: number): boolean
   /** Way `copy`: copies the bytes of buffer `index` into an array of that length. */
   copied(id: number, index: number, into: Uint8Array): boolean
   /**
@@ -104,6 +112,11 @@ export declare class NativeRuntime {
    * least one frame's four numbers.
    */
   constructor(onRing: () => void, scratch: Float64Array)
+  /**
+   * In development: looks at every frame of another process for what JavaScript has stored there, and says so at the first find (STRAY), in
+   * one environment of the process.
+   */
+  watchStrays(): void
   /** Keeps the process alive while something is awaited (`true`), or lets it end. */
   hold(hold: boolean): void
   /** Everything that threads have said since the last time, as one flat list: see `events.rs`. */

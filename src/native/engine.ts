@@ -1,3 +1,4 @@
+import { inDevelopment, warnOfStrays } from '../development.js'
 import { BeamlineError, type ErrorCode } from '../errors.js'
 import type { BindingError, NativeRuntime } from './binding.js'
 import * as events from './events.js'
@@ -64,6 +65,7 @@ export class Engine {
     const { NativeRuntime } = loadAddon()
     this.native = new NativeRuntime((ready?: number) => this.#onRing(ready), this.scratch)
     this.frames = this.native.framePath()
+    if (inDevelopment) this.native.watchStrays()
   }
 
   /** Whether this turn of the event loop has handed things over for a whole time slice: then let others have theirs. */
@@ -214,6 +216,9 @@ export class Engine {
           break
         case events.SINK:
           this.#serveSink(number(), number(), number(), fields[i++] as number | Uint8Array)
+          break
+        case events.STRAY:
+          warnOfStrays()
           break
         default:
           throw new Error(`the native side sent an event of kind ${kind}, which this version does not know`)

@@ -6,6 +6,7 @@ export const FAILED = 4
 export const BYTES = 5
 export const READ = 6
 export const SINK = 7
+export const STRAY = 8
 
 /** What a sink of ours asks of JavaScript's. */
 export const SINK_WRITE = 0

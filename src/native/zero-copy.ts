@@ -1,3 +1,4 @@
+import { inDevelopment } from '../development.js'
 import { BeamlineError } from '../errors.js'
 import { type Engine, engine } from './engine.js'
 
@@ -25,6 +26,10 @@ interface WasmSlot {
   /** Which slot. */
   readonly key: number
   readonly memory: WasmMemory
+  /** Its bytes, where it is another process's: what a script stores there must be undone. Else 0. */
+  readonly foreign: number
+  /** Which part of it is looked at next. */
+  part: number
 }
 
 const { WebAssembly } = globalThis as unknown as {
@@ -35,6 +40,10 @@ const MODES: readonly ZeroCopyMode[] = ['external', 'wasm', 'copy']
 const WASM_PAGE = 65_536
 /** Each memory reserves 8 to 10 GB of address space; beyond so many, frames are copied, and counted. */
 const WASM_MEMORIES_MAX = 64
+/** Every so many uses of another process's slots one is looked at for stray stores (`crates/arena/src/stray.rs` does the same). */
+const TURNS = 61
+/** What `mapSlot` says of another process's slot. */
+const FOREIGN = 2
 
 let mode: ZeroCopyMode | undefined
 
@@ -99,6 +108,9 @@ function probeWasm(native: Engine['native']): boolean {
 class WasmMemories {
   readonly #idle = new Map<number, WasmSlot[]>()
   #count = 0
+  #turn = 0
+  /** A script here stores into frames. */
+  #suspect = false
 
   take(frame: number, index: number, bytes: number): WasmSlot | undefined {
     const { native, frames } = engine()
@@ -109,17 +121,31 @@ class WasmMemories {
     if (!WebAssembly) return undefined
     const pages = Math.ceil(bytes / WASM_PAGE)
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
-    if (!native.mapSlot(frame, index, memory.buffer)) return undefined
+    const mapped = native.mapSlot(frame, index, memory.buffer)
+    if (!mapped) return undefined
     this.#count++
-    return { key, memory }
+    return { key, memory, foreign: mapped === FOREIGN ? bytes : 0, part: this.#count * 5 }
   }
 
   /** Kills the views of a memory and keeps it for the slot's next frame. */
   put(slot: WasmSlot): void {
     slot.memory.grow(0)
+    if (slot.foreign) this.#undoStrays(slot)
     const idle = this.#idle.get(slot.key)
     if (idle) idle.push(slot)
     else this.#idle.set(slot.key, [slot])
+  }
+
+  /** Now and then, and in development always; always too, once something was found. */
+  #undoStrays(slot: WasmSlot): void {
+    const always = inDevelopment || this.#suspect
+    if (!always && ++this.#turn % TURNS !== 0) return
+    const part = always ? -1 : slot.part++
+    const found = engine().native.undoStrays(slot.memory.buffer, slot.foreign, part)
+    if (!found || this.#suspect) return
+    this.#suspect = true
+    // What is left from before: memories in use are looked at when they are put back.
+    for (const idle of this.#idle.values()) for (const other of idle) if (other.foreign) this.#undoStrays(other)
   }
 
   /** Forgets the memory that has been idle longest; the garbage collector unmaps it. */

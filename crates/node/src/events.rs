@@ -32,6 +32,8 @@ pub(crate) enum Event {
         request: SinkRequest,
         reply: Reply<()>,
     },
+    /// In development: JavaScript has stored into a frame of another process. Once per process.
+    Stray,
 }
 
 /// What an answered request gives.
@@ -76,4 +78,6 @@ pub(crate) mod kind {
     pub(crate) const READ: f64 = 6.0;
     /// `[SINK, sink, reply, operation, bytes or number]`
     pub(crate) const SINK: f64 = 7.0;
+    /// `[STRAY]`
+    pub(crate) const STRAY: f64 = 8.0;
 }

@@ -5,6 +5,7 @@ use crate::{
     state::NativeRuntime,
     sys::buffer,
 };
+use beamline_arena::Access;
 use napi::{
     Env, JsValue,
     bindgen_prelude::{Uint8Array, Unknown},
@@ -13,16 +14,30 @@ use napi_derive::napi;
 
 #[napi]
 impl NativeRuntime {
-    /// Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory.
+    /// Way `wasm`: maps the slot behind buffer `index` over the start of a WebAssembly memory. 0: it could not; 1: it is mapped; 2: it is, and
+    /// it is another process's.
     #[napi]
-    pub fn map_slot(&self, env: Env, id: f64, index: u32, memory: Unknown<'_>) -> bool {
+    pub fn map_slot(&self, env: Env, id: f64, index: u32, memory: Unknown<'_>) -> u32 {
         let lease = self
             .frames
             .borrow()
             .get(id)
             .and_then(|held| buffer_of(&held.frame, index as usize))
             .map(|(l, ..)| l);
-        lease.is_some_and(|lease| buffer::map_over(&env, &lease, memory.raw()))
+        lease
+            .filter(|lease| buffer::map_over(&env, lease, memory.raw()))
+            .map_or(0, |lease| match lease.segment().access() {
+                Access::Shared => 1,
+                Access::Read | Access::Private => 2,
+            })
+    }
+
+    /// Way `wasm`: undoes what was stored into the first `bytes` bytes of a memory for which `mapSlot` gave 2, while nobody looks at it.
+    /// `part`: only into that part; all of it when it is below 0. Gives whether there was anything.
+    #[napi]
+    pub fn undo_strays(&self, env: Env, memory: Unknown<'_>, bytes: u32, part: i32) -> bool {
+        let part = u32::try_from(part).ok();
+        buffer::undo_strays(&env, &self.runtime.arena, memory.raw(), bytes as usize, part)
     }
 
     /// Way `copy`: copies the bytes of buffer `index` into an array of that length.

@@ -53,6 +53,7 @@ impl NativeRuntime {
             "copies": self.runtime.copies.get(),
             "allocations": stats.allocations,
             "openFrames": self.frames.borrow().len(),
+            "strayWrites": stats.stray_writes,
             "expiredTokens": token::expired(),
             "threads": self.runtime.threads.running(),
         })

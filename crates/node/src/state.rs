@@ -116,6 +116,17 @@ impl NativeRuntime {
         })
     }
 
+    /// In development: looks at every frame of another process for what JavaScript has stored there, and says so at the first find (STRAY), in
+    /// one environment of the process.
+    #[napi]
+    pub fn watch_strays(&self) {
+        let doorbell = Arc::downgrade(&self.doorbell);
+        self.runtime.arena.watch_strays(move || {
+            let open = doorbell.upgrade().filter(|doorbell| doorbell.is_open());
+            open.inspect(|doorbell| doorbell.post(Event::Stray)).is_some()
+        });
+    }
+
     /// Keeps the process alive while something is awaited (`true`), or lets it end.
     #[napi]
     pub fn hold(&self, env: Env, hold: bool) {
@@ -173,6 +184,7 @@ impl NativeRuntime {
                     SinkRequest::Discard => [number(3), number(0)],
                 });
             }
+            Event::Stray => fields.push(number(kind::STRAY)),
         }
     }
 

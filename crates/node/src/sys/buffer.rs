@@ -1,6 +1,6 @@
 //! ArrayBuffers over slots of shared memory, and detaching them.
 
-use beamline_arena::Lease;
+use beamline_arena::{Arena, Lease};
 use napi::{
     Env,
     bindgen_prelude::{Float64Array, Uint8Array},
@@ -29,6 +29,7 @@ pub(crate) fn external(env: &Env, lease: &Lease, offset: usize, len: usize) -> O
     if end > lease.len() {
         return None;
     }
+    lease.show();
     let mut buffer = ptr::null_mut();
     // SAFETY: the range lies inside the slot (checked above), which whoever called us keeps for as long as the buffer can be reached: see
     // above. Node calls nothing when it lets the memory go.
@@ -87,6 +88,20 @@ pub(crate) fn map_over(env: &Env, lease: &Lease, buffer: sys::napi_value) -> boo
     // SAFETY: the range is the start of a WebAssembly memory that TypeScript made for this and shows to nobody but through views of
     // frames; V8 reserves such memories as mappings of their own, never moves them, and unmaps the whole range at the end.
     unsafe { lease.segment().map_slot_over(lease.slot_index(), target).is_ok() }
+}
+
+/// Undoes what JavaScript has stored into the first `len` bytes of a memory that [`map_over`] has mapped over another process's slot; `part`
+/// as in [`Arena::undo_strays`]. Gives whether there was anything.
+pub(crate) fn undo_strays(env: &Env, arena: &Arena, buffer: sys::napi_value, len: usize, part: Option<u32>) -> bool {
+    let Some((at, all)) = bytes_of(env, buffer) else {
+        return false;
+    };
+    if !at.as_ptr().addr().is_multiple_of(beamline_arena::page_size()) || all < len {
+        return false;
+    }
+    // SAFETY: TypeScript asks this of memories alone that `map_over` has mapped over a slot of so many bytes of another process (it said so),
+    // and whose views it has just made empty; the buffer keeps the memory for this call.
+    unsafe { arena.undo_strays(at, len, part) }
 }
 
 /// The memory protection key of the mapping at `at`, where the kernel tells: fresh mappings would not carry V8's.

@@ -117,6 +117,11 @@ impl Doorbell {
         }
     }
 
+    /// Whether somebody hears it: not when its environment ends.
+    pub(crate) fn is_open(&self) -> bool {
+        self.gate().is_some()
+    }
+
     /// What waits, oldest first. JavaScript thread.
     pub(crate) fn events(&self) -> impl Iterator<Item = Event> {
         let heard = std::iter::from_fn(|| self.heard.pop());
