@@ -9,6 +9,7 @@ use napi::{
 use std::{
     ffi::c_void,
     ptr::{self, NonNull},
+    sync::OnceLock,
 };
 
 /// A raw JavaScript value that is returned as it is.
@@ -82,7 +83,7 @@ pub(crate) fn map_over(env: &Env, lease: &Lease, buffer: sys::napi_value) -> boo
         return false;
     };
     let aligned = target.as_ptr().addr().is_multiple_of(beamline_arena::page_size());
-    if !aligned || len < lease.len() || protection_key(target).is_some_and(|key| key != 0) {
+    if !aligned || len < lease.len() || has_protection_key(target) {
         return false;
     }
     // SAFETY: the range is the start of a WebAssembly memory that TypeScript made for this and shows to nobody but through views of
@@ -102,6 +103,13 @@ pub(crate) fn undo_strays(env: &Env, arena: &Arena, buffer: sys::napi_value, len
     // SAFETY: TypeScript asks this of memories alone that `map_over` has mapped over a slot of so many bytes of another process (it said so),
     // and whose views it has just made empty; the buffer keeps the memory for this call.
     unsafe { arena.undo_strays(at, len, part) }
+}
+
+/// Whether V8 keeps such memories under a protection key. Looked up for the first of them, in a file that takes the kernel milliseconds to
+/// write: V8 makes all of a process's alike.
+fn has_protection_key(first: NonNull<u8>) -> bool {
+    static ANY: OnceLock<bool> = OnceLock::new();
+    *ANY.get_or_init(|| protection_key(first).is_some_and(|key| key != 0))
 }
 
 /// The memory protection key of the mapping at `at`, where the kernel tells: fresh mappings would not carry V8's.
