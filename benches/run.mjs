@@ -17,12 +17,13 @@ import * as copies from './row-copies.mjs'
 import * as eventLoop from './row-event-loop.mjs'
 import * as frame from './row-frame.mjs'
 import * as framemd5 from './row-framemd5.mjs'
+import * as readers from './row-readers.mjs'
 import * as transcode from './row-transcode.mjs'
 import * as wake from './row-wake.mjs'
 import * as y4m from './row-y4m.mjs'
 
 /** In the order of the contract. */
-const rows = [arena, frame, wake, transcode, y4m, eventLoop, copies, convert, framemd5]
+const rows = [arena, frame, wake, transcode, y4m, eventLoop, copies, convert, framemd5, readers]
 
 process.chdir(root)
 const { values } = parseArgs({

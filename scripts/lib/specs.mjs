@@ -18,6 +18,7 @@ export const specRules = [
   { folder: 'cli/', suite: 'package', modes: [null] }, // processes of their own
   { folder: 'examples/', suite: 'readme', modes: [null] },
   { folder: 'readme/', suite: 'readme', modes: [null] }, // examples run as pasted
+  { folder: 'readers/', suite: 'package', modes: [null] }, // processes of all three modes at once
   { folder: 'tooling/', suite: 'tooling', modes: [null] },
   { folder: 'flips/', suite: 'tooling', modes: [null] }, // minutes of damaged films: the mode changes nothing
   { folder: '', suite: 'node', modes: zeroCopyModes },
