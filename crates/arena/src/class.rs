@@ -174,8 +174,14 @@ impl SizeClass {
         }
         let bytes = inner.slot_size as u64 * u64::from(slots);
         inner.pool.reserve(bytes)?;
-        let segment = Segment::new(&format!("beamline:{}", inner.pool.config.label), inner.slot_size, slots)
-            .inspect_err(|_| inner.pool.unreserve(bytes))?;
+        let config = &inner.pool.config;
+        let segment = Segment::new(
+            &format!("beamline:{}", config.label),
+            inner.slot_size,
+            slots,
+            config.open,
+        )
+        .inspect_err(|_| inner.pool.unreserve(bytes))?;
         let bank = Bank {
             segment,
             ledger: Ledger::new(slots, all_taken),

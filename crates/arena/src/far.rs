@@ -7,7 +7,7 @@ use crate::{
     class::{Bank, ClassInner, Home, SizeClass},
     error::Error,
     grant::{ReturnPage, SEGMENTS, TellPage},
-    lease::Lease,
+    lease::{Lease, SlotMut},
     ledger::{Ledger, MAX_SLOTS},
     page::SharedPage,
     pool::Pool,
@@ -39,9 +39,13 @@ impl fmt::Debug for WayBack {
 impl WayBack {
     pub(crate) fn give_back(&self, segment: u32, slot: u32) {
         if self.returns.give_back(segment as usize, slot as usize, &self.tell) {
-            // The owner's eventfd: a full counter means that the wake is under way, a closed one that nobody is there.
-            let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
+        // The owner's eventfd: a full counter means that the wake is under way, a closed one that nobody is there.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 }
 
@@ -89,6 +93,11 @@ impl FarPool {
     #[must_use]
     pub fn returns(&self) -> &ReturnPage {
         &self.way_back.returns
+    }
+
+    /// Wakes the owner, which says that it sleeps.
+    pub fn wake_owner(&self) {
+        self.way_back.wake();
     }
 
     /// Whether segment `number` was attached.
@@ -139,6 +148,40 @@ impl FarPool {
             self.way_back.give_back(segment, slot);
         }
         Some(Lease::new(Arc::clone(&class.0), 0, slot))
+    }
+
+    /// A slot that was granted to be written. `None` when there is no such slot, when it cannot be written ([`Access::Shared`] alone can),
+    /// or when we hold it already: then the owner is mistaken, or lies.
+    #[must_use]
+    pub fn receive_mut(&self, segment: u32, slot: u32, generation: u32) -> Option<SlotMut> {
+        if self.access != Access::Shared {
+            return None;
+        }
+        let lease = self.receive(segment, slot, generation)?;
+        (lease.holders() == 1).then(|| SlotMut::new(lease))
+    }
+
+    /// How the owner knows a slot of this link: segment, slot, generation. `None` for memory of anybody else.
+    #[must_use]
+    pub fn place_of(&self, lease: &Lease) -> Option<(u32, u32, u32)> {
+        let (way_back, segment) = lease.far()?;
+        let slot = lease.slot_ref();
+        Arc::ptr_eq(way_back, &self.way_back).then_some((segment, slot.slot, slot.generation))
+    }
+
+    /// The same of one that is being written.
+    #[must_use]
+    pub fn place_of_mut(&self, slot: &SlotMut) -> Option<(u32, u32, u32)> {
+        self.place_of(slot.as_lease())
+    }
+
+    /// Half of what the last release of a slot does, and the slot is lost: what a process leaves that is killed there. For tests alone.
+    #[doc(hidden)]
+    pub fn release_halfway(&self, lease: Lease) {
+        if let Some((segment, slot, _)) = self.place_of(&lease) {
+            self.way_back.returns.count_back(segment as usize, slot as usize);
+        }
+        std::mem::forget(lease);
     }
 }
 

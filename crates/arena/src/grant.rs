@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`TellPage`] | writes: a ring of entries, "I sleep" | reads (its mapping is read-only) |
 //! | [`ReturnPage`] | clears dirty bits, else reads | writes: `returned`, `dirty`, "I sleep", how far it has read |
+//! | [`PublishPage`], of a producer | reads | writes: a ring of entries |
 //!
 //! What a client writes is used only as a clamped difference: it can give back no more than it was granted, and nobody else's. Nothing it
 //! writes is waited for.
@@ -20,6 +21,10 @@
 //!
 //! SYNC POINT "returned": the client's last read of a slot happens before the slot's next use: `returned.fetch_add(Release)` in
 //! [`ReturnPage::give_back`] pairs with the `Acquire` load in [`Granted::drain`].
+//!
+//! A client that produces is granted slots to write, and tells by a ring of its own what it has filled. What it has told before it gave the
+//! slot back is heard before: the owner looks at the returns first, then at the ring, and only then frees ([`Granted::drain`] gives what
+//! came back, the caller puts the ring between).
 //!
 //! SYNC POINT "asleep": who sleeps says so, fences and looks once more; who has something to say says it, fences and looks whether the
 //! other sleeps. Of the two looks at least one sees what the other side wrote.
@@ -65,11 +70,18 @@ struct Line<T>(T);
 #[derive(Debug)]
 #[repr(C)]
 pub struct TellPage {
-    /// Entries written so far (wraps). The client sleeps on it as a futex.
-    written: Line<AtomicU32>,
+    ring: Ring,
     /// Not 0 while the owner sleeps.
     owner_sleeps: Line<AtomicU32>,
-    ring: [Line<[AtomicU64; WORDS]>; RING],
+}
+
+/// Entries in the order in which one side writes them, for the other to read.
+#[derive(Debug)]
+#[repr(C)]
+struct Ring {
+    /// Entries written so far (wraps). The client sleeps on the owner's as a futex.
+    written: Line<AtomicU32>,
+    entries: [Line<[AtomicU64; WORDS]>; RING],
 }
 
 /// What one client says to the owner.
@@ -86,6 +98,13 @@ pub struct ReturnPage {
     returned: [Line<[AtomicU32; SLOTS]>; SEGMENTS],
 }
 
+/// What one client that produces tells the owner: the same ring, the other way round.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct PublishPage {
+    ring: Ring,
+}
+
 /// What [`TellPage::read`] finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -97,12 +116,20 @@ pub enum Told {
     Overrun,
 }
 
+impl Default for Ring {
+    fn default() -> Self {
+        Ring {
+            written: Line(AtomicU32::new(0)),
+            entries: std::array::from_fn(|_| Line(std::array::from_fn(|_| AtomicU64::new(0)))),
+        }
+    }
+}
+
 impl Default for TellPage {
     fn default() -> Self {
         TellPage {
-            written: Line(AtomicU32::new(0)),
+            ring: Ring::default(),
             owner_sleeps: Line(AtomicU32::new(0)),
-            ring: std::array::from_fn(|_| Line(std::array::from_fn(|_| AtomicU64::new(0)))),
         }
     }
 }
@@ -118,49 +145,67 @@ impl Default for ReturnPage {
     }
 }
 
-impl TellPage {
-    /// Owner: writes entry `number` (the count of those before it). The grants that it tells must stand in [`Granted`] already.
-    pub fn tell(&self, number: u32, entry: &Entry) {
+impl Ring {
+    fn tell(&self, number: u32, entry: &Entry) {
         // Behind it nothing of this entry may be seen before the count of the one before: a reader who meets a word of a newer entry
         // than it expects then also meets the count that says so.
         fence(Ordering::Release);
-        for (word, value) in self.ring[number as usize % RING].0.iter().zip(entry) {
+        for (word, value) in self.entries[number as usize % RING].0.iter().zip(entry) {
             word.store(*value, Ordering::Relaxed);
         }
         // SYNC POINT "told" (release side)
         self.written.0.store(number.wrapping_add(1), Ordering::Release);
     }
 
-    /// Client: entry `number`, when it was told.
-    #[must_use]
-    pub fn read(&self, number: u32) -> Told {
+    fn read(&self, number: u32) -> Told {
         // SYNC POINT "told" (acquire side)
         let ahead = self.written.0.load(Ordering::Acquire).wrapping_sub(number);
         if ahead == 0 {
             return Told::Nothing;
         }
         let mut entry = [0; WORDS];
-        for (value, word) in entry.iter_mut().zip(&self.ring[number as usize % RING].0) {
+        for (value, word) in entry.iter_mut().zip(&self.entries[number as usize % RING].0) {
             *value = word.load(Ordering::Relaxed);
         }
         fence(Ordering::Acquire);
-        // At a whole ring ahead the owner may be writing over this entry now.
+        // At a whole ring ahead the other side may be writing over this entry now.
         if self.written.0.load(Ordering::Relaxed).wrapping_sub(number) as usize >= RING {
             return Told::Overrun;
         }
         Told::Entry(entry)
     }
+}
+
+impl TellPage {
+    /// Owner: writes entry `number` (the count of those before it). The grants that it tells must stand in [`Granted`] already.
+    pub fn tell(&self, number: u32, entry: &Entry) {
+        self.ring.tell(number, entry);
+    }
+
+    /// Client: entry `number`, when it was told.
+    #[must_use]
+    pub fn read(&self, number: u32) -> Told {
+        self.ring.read(number)
+    }
 
     /// How many entries were told (wraps).
     #[must_use]
     pub fn written(&self) -> u32 {
-        self.written.0.load(Ordering::Acquire)
+        self.ring.written.0.load(Ordering::Acquire)
     }
 
     /// The word on which a client sleeps: it changes with each entry.
     #[must_use]
     pub fn futex(&self) -> &AtomicU32 {
-        &self.written.0
+        &self.ring.written.0
+    }
+
+    /// Client, after it has told something ([`PublishPage::tell`], [`ReturnPage::give_back`]): whether the owner says that it sleeps.
+    #[must_use]
+    pub fn must_wake_owner(&self) -> bool {
+        // SYNC POINT "asleep"
+        fence(Ordering::SeqCst);
+        self.owner_sleeps.0.load(Ordering::Relaxed) != 0
     }
 
     /// Owner: says that it is about to sleep; it must drain once more before it does.
@@ -180,12 +225,16 @@ impl ReturnPage {
     /// Client: gives one grant of a slot back. True when the owner sleeps and is to be woken.
     #[must_use]
     pub fn give_back(&self, segment: usize, slot: usize, tell: &TellPage) -> bool {
+        self.count_back(segment, slot);
+        self.dirty.0[segment].fetch_or(1 << slot, Ordering::Release);
+        tell.must_wake_owner()
+    }
+
+    /// The first half of [`ReturnPage::give_back`]: a client that dies here has given back nothing yet.
+    #[doc(hidden)]
+    pub fn count_back(&self, segment: usize, slot: usize) {
         // SYNC POINT "returned" (release side)
         self.returned[segment].0[slot].fetch_add(1, Ordering::Release);
-        self.dirty.0[segment].fetch_or(1 << slot, Ordering::Release);
-        // SYNC POINT "asleep"
-        fence(Ordering::SeqCst);
-        tell.owner_sleeps.0.load(Ordering::Relaxed) != 0
     }
 
     /// Client: says that it is about to sleep; it must look at the ring once more before it does.
@@ -220,6 +269,19 @@ impl ReturnPage {
         written
             .wrapping_sub(self.read.0.load(Ordering::Relaxed))
             .min(RING as u32)
+    }
+}
+
+impl PublishPage {
+    /// Client: writes entry `number`. At most as many may be unread as it has slots, which is less than a ring.
+    pub fn tell(&self, number: u32, entry: &Entry) {
+        self.ring.tell(number, entry);
+    }
+
+    /// Owner: entry `number`, when it was told. [`Told::Overrun`] from a client that lies.
+    #[must_use]
+    pub fn read(&self, number: u32) -> Told {
+        self.ring.read(number)
     }
 }
 

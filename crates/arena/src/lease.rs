@@ -2,6 +2,7 @@
 
 use crate::{
     class::{ClassInner, Home},
+    far::WayBack,
     segment::Segment,
 };
 use std::{
@@ -114,6 +115,14 @@ impl Lease {
         self.class.bank(self.bank).ledger.look(self.slot).0
     }
 
+    /// The link that a slot of another process came by, and its segment there.
+    pub(crate) fn far(&self) -> Option<(&Arc<WayBack>, u32)> {
+        match &self.class.home {
+            Home::Far { way_back, segment, .. } => Some((way_back, *segment)),
+            _ => None,
+        }
+    }
+
     /// Whether both hold the same slot.
     #[must_use]
     pub fn same_slot(&self, other: &Lease) -> bool {
@@ -161,6 +170,25 @@ impl SegmentHold {
     #[must_use]
     pub fn segment(&self) -> &Segment {
         &self.class.bank(self.bank).segment
+    }
+
+    /// The segment of a slot that is being written.
+    #[must_use]
+    pub fn of_mut(slot: &SlotMut) -> Option<Self> {
+        Self::of(&slot.0)
+    }
+
+    /// Whether a slot that is being written lies in this segment.
+    #[must_use]
+    pub fn has_mut(&self, slot: &SlotMut) -> bool {
+        self.has(&slot.0)
+    }
+
+    /// A lease on a slot of this segment, when it is still the same use of it.
+    #[must_use]
+    pub fn lease(&self, slot: u32, generation: u32) -> Option<Lease> {
+        let known = self.class.bank(self.bank).ledger.resolve(slot, generation);
+        known.then(|| Lease::new(Arc::clone(&self.class), self.bank, slot))
     }
 
     /// One more hold on the slot of a lease of this segment, to be ended by [`SegmentHold::let_go`]. Gives the use of the slot.
@@ -242,6 +270,10 @@ impl SlotMut {
         self.0
     }
 
+    pub(crate) fn as_lease(&self) -> &Lease {
+        &self.0
+    }
+
     /// Where the slot lies in our mapping.
     #[must_use]
     pub fn as_mut_ptr(&mut self) -> NonNull<u8> {
@@ -252,6 +284,12 @@ impl SlotMut {
     #[must_use]
     pub fn slot_index(&self) -> u32 {
         self.0.slot
+    }
+
+    /// The name of this use of the slot.
+    #[must_use]
+    pub fn slot_ref(&self) -> SlotRef {
+        self.0.slot_ref()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Error,
-    grant::{ReturnPage, TellPage},
+    grant::{PublishPage, ReturnPage, TellPage},
     segment::{Access, check_seals, map, page_size},
 };
 use memfd::{FileSeal, MemfdOptions};
@@ -25,6 +25,8 @@ pub unsafe trait PageContents: Sync {}
 unsafe impl PageContents for TellPage {}
 // SAFETY: `repr(C)`, atomics alone.
 unsafe impl PageContents for ReturnPage {}
+// SAFETY: `repr(C)`, atomics alone.
+unsafe impl PageContents for PublishPage {}
 
 /// A `T` that lies in shared memory. All zeros when it is made.
 #[derive(Debug)]

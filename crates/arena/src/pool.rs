@@ -71,6 +71,9 @@ pub struct PoolConfig {
     pub slots: u32,
     /// Bytes that the pool may use; the arena's budget holds besides.
     pub max_bytes: u64,
+    /// Whether another process may write its segments: for a producer's slots alone. What lies in them can change at any time. Whoever
+    /// shows one to a third process must close it first ([`crate::Segment::close_to_writers`]).
+    pub open: bool,
 }
 
 impl PoolConfig {
@@ -81,6 +84,7 @@ impl PoolConfig {
             label: label.into(),
             slots: 8,
             max_bytes: u64::MAX,
+            open: false,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One memfd, sealed and mapped once: `slots` slots of `slot_size` bytes, each on a page.
 //!
 //! Seals: SHRINK and GROW (a peer that holds the fd can never make us fault), then, after our own writable mapping exists,
-//! FUTURE_WRITE (nobody else can ever get a writable shared mapping) and SEAL. The fd is CLOEXEC.
+//! FUTURE_WRITE (nobody else can ever get a writable shared mapping) and SEAL. The fd is CLOEXEC. A segment for a producer gets the last
+//! two when the producer has mapped it ([`Segment::close_to_writers`]): before anybody else learns of it.
 
 use crate::error::Error;
 use memfd::{FileSeal, MemfdOptions};
@@ -11,6 +12,7 @@ use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// Bytes of a page.
@@ -77,6 +79,8 @@ pub struct Segment {
     len: usize,
     slot_size: usize,
     access: Access,
+    /// Whether another process may still map it for writing.
+    open: AtomicBool,
 }
 
 // SAFETY: the mapping lives until drop, its address never changes, and this type only hands out addresses; who may read or
@@ -86,11 +90,11 @@ unsafe impl Send for Segment {}
 unsafe impl Sync for Segment {}
 
 impl Segment {
-    /// A new segment. `slot_size` must be a multiple of the page size.
+    /// A new segment. `slot_size` must be a multiple of the page size. Nobody else can ever map it for writing, unless it is `open`.
     ///
     /// # Errors
     /// [`Error::Os`] when the kernel has no memfd, no memory or no address space for it.
-    pub fn new(name: &str, slot_size: usize, slots: u32) -> Result<Self, Error> {
+    pub fn new(name: &str, slot_size: usize, slots: u32, open: bool) -> Result<Self, Error> {
         let len = slot_size.checked_mul(slots as usize).ok_or(Error::Size {
             got: slot_size,
             max: isize::MAX as usize,
@@ -112,14 +116,30 @@ impl Segment {
             len,
             slot_size,
             access: Access::Shared,
+            open: AtomicBool::new(true),
         };
-        // Kernels before 5.1 do not know FUTURE_WRITE; without it a peer could write, so such a segment is refused.
-        rustix::fs::fcntl_add_seals(
-            &segment.file,
-            rustix::fs::SealFlags::FUTURE_WRITE | rustix::fs::SealFlags::SEAL,
-        )
-        .map_err(|e| os(e.into()))?;
+        if !open {
+            segment.close_to_writers()?;
+        }
         Ok(segment)
+    }
+
+    /// From now on nobody can map it for writing; mappings that exist stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Os`] on kernels before 5.1, which do not know FUTURE_WRITE, and when the one who could write has seen to it that nothing
+    /// can be sealed any more: such a segment must be shown to nobody.
+    pub fn close_to_writers(&self) -> Result<(), Error> {
+        if !self.open.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let last = rustix::fs::SealFlags::FUTURE_WRITE | rustix::fs::SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&self.file, last).map_err(|e| Error::Os {
+            bytes: self.len,
+            source: e.into(),
+        })?;
+        self.open.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Another process's segment, as its fd came over a socket.
@@ -142,6 +162,7 @@ impl Segment {
             len,
             slot_size,
             access,
+            open: AtomicBool::new(false),
         })
     }
 

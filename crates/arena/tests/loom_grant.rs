@@ -9,7 +9,7 @@
 )]
 
 use beamline_arena::{
-    grant::{Entry, Granted, ReturnPage, TellPage, Told, WORDS, planted},
+    grant::{Entry, Granted, PublishPage, ReturnPage, TellPage, Told, WORDS, planted},
     ledger::Ledger,
 };
 use loom::{
@@ -317,6 +317,119 @@ fn planted_a_hand_over_without_a_hold_of_its_own_is_found() {
     handing_over(|_, b| {
         b.owner.lock().unwrap().grant(0, 0);
         b.tell.tell(0, &ENTRY);
+    });
+}
+
+/// What the owner of a producer's slot knows.
+struct Producing {
+    link: Arc<Link>,
+    publish: Arc<PublishPage>,
+    /// The slot is out to be written.
+    ahead: bool,
+    shown: bool,
+}
+
+impl Producing {
+    fn returns(&self) -> u32 {
+        let mut back = 0;
+        let mut granted = self.link.owner.lock().unwrap();
+        granted.drain(&self.link.returns, 1, |_, _, count| back += count);
+        back
+    }
+
+    /// What was told, when it is of a slot that is out: from now on it is read, and the producer holds it beside us.
+    fn ring(&mut self) {
+        if let Told::Entry(_) = self.publish.read(0)
+            && std::mem::take(&mut self.ahead)
+        {
+            self.link.ledger.share(0);
+            self.link.ledger.retain(0);
+            self.link.slot.0.with(|_| ());
+            self.shown = true;
+            self.link.release(1);
+        }
+    }
+
+    fn free(&mut self, back: u32) {
+        self.ahead &= back == 0;
+        self.link.release(back);
+    }
+}
+
+/// A client fills a slot that was granted to it empty, tells of it and lets it go; the owner hears both.
+fn producing(hear: fn(&mut Producing)) {
+    loom::model(move || {
+        let link = Link::new();
+        let publish = Arc::new(PublishPage::default());
+        assert!(link.ledger.take().is_some());
+        link.owner.lock().unwrap().grant(0, 0);
+        link.tell.tell(0, &ENTRY);
+        let client = {
+            let (link, publish) = (Arc::clone(&link), Arc::clone(&publish));
+            thread::spawn(move || {
+                assert!(matches!(link.tell.read(0), Told::Entry(_)));
+                link.slot.0.with_mut(|_| ());
+                publish.tell(0, &ENTRY);
+                link.give_back();
+            })
+        };
+        let mut owner = Producing {
+            link: Arc::clone(&link),
+            publish,
+            ahead: true,
+            shown: false,
+        };
+        hear(&mut owner);
+        client.join().unwrap();
+        hear(&mut owner);
+        assert!(owner.shown, "what was told is shown");
+        assert_eq!(link.ledger.in_use(), 0);
+    });
+}
+
+#[test]
+fn what_a_producer_told_before_it_let_go_is_heard_before() {
+    producing(|owner| {
+        let back = owner.returns();
+        owner.ring();
+        owner.free(back);
+    });
+}
+
+#[test]
+#[should_panic]
+fn planted_a_look_at_the_ring_before_the_returns_is_found() {
+    producing(|owner| {
+        owner.ring();
+        let back = owner.returns();
+        owner.free(back);
+    });
+}
+
+/// A producer that has told something wakes an owner that sleeps.
+#[test]
+fn an_owner_that_sleeps_hears_what_is_published() {
+    loom::model(|| {
+        let link = Link::new();
+        let publish = Arc::new(PublishPage::default());
+        let client = {
+            let (link, publish) = (Arc::clone(&link), Arc::clone(&publish));
+            thread::spawn(move || {
+                publish.tell(0, &ENTRY);
+                if link.tell.must_wake_owner() {
+                    link.bell.notify();
+                }
+            })
+        };
+        loop {
+            link.tell.owner_sleeps();
+            if publish.read(0) != Told::Nothing {
+                break;
+            }
+            link.bell.wait();
+            link.tell.owner_wakes();
+        }
+        client.join().unwrap();
     });
 }
 
