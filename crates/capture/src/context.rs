@@ -49,9 +49,9 @@ impl Context {
         let pool = FramePool::new(
             &self.arena,
             PoolConfig {
-                label: label.into(),
                 slots: self.slots,
                 max_bytes: self.max_bytes,
+                ..PoolConfig::new(label)
             },
         );
         let slot = pool
@@ -63,9 +63,9 @@ impl Context {
         Ok(Arc::new(FramePool::new(
             &self.arena,
             PoolConfig {
-                label: label.into(),
                 slots: fit,
                 max_bytes: self.max_bytes,
+                ..PoolConfig::new(label)
             },
         )))
     }

@@ -4,7 +4,8 @@
 
 use crate::{
     error::Error,
-    message::{FrameMessage, PlaneAt, SLOTS_MAX, SlotAt},
+    message::{FrameMessage, SLOTS_MAX, SlotAt},
+    produce::Producing,
     socket::Socket,
     wire::{ClientPolicy, Failure, Hello, ToClient},
 };
@@ -13,7 +14,7 @@ use beamline_arena::{
     grant::{Granted, RING, ReturnPage, SEGMENTS, TellPage},
     peer::peer_pidfd,
 };
-use beamline_media::{Frame, PLANES_MAX};
+use beamline_media::Frame;
 use rustix::{
     event::{EventfdFlags, eventfd},
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -36,6 +37,8 @@ pub struct ClientInfo {
     pub id: u64,
     /// Its process.
     pub pid: i32,
+    /// Whether it fills frames instead of reading them; what it holds are empty ones then, and those that it has filled and not let go.
+    pub produces: bool,
     /// Frames that it holds, or was told of and has not read.
     pub held: u32,
     /// Frames that were told and, as it says, not read.
@@ -56,31 +59,62 @@ pub(crate) struct Client {
     /// Written by the reader alone; we only watch it.
     pub(crate) wake: OwnedFd,
     pub(crate) pidfd: Option<OwnedFd>,
-    tell: SharedPage<TellPage>,
-    returns: SharedPage<ReturnPage>,
+    pub(crate) tell: SharedPage<TellPage>,
+    pub(crate) returns: SharedPage<ReturnPage>,
     hello: Hello,
     books: Mutex<Books>,
 }
 
 #[derive(Default)]
-struct Books {
-    granted: Granted,
+pub(crate) struct Books {
+    pub(crate) granted: Granted,
     /// Entries told so far (wraps).
-    told: u32,
-    segments: Vec<SegmentHold>,
-    queue: VecDeque<(Frame, u64)>,
-    frames: u64,
+    pub(crate) told: u32,
+    pub(crate) segments: Vec<SegmentHold>,
+    /// Of one that produces; it is shown nothing.
+    pub(crate) producing: Option<Producing>,
+    queue: VecDeque<(Frame, Number)>,
+    pub(crate) frames: u64,
     dropped: u64,
-    gone: bool,
+    pub(crate) gone: bool,
     /// It has said goodbye, and is kept for what it holds.
     leaving: bool,
     /// The slots of the last entries, newest last: those that it has not read when it leaves are ours at once.
     log: VecDeque<([SlotAt; SLOTS_MAX], usize)>,
     /// Said while its socket was full: the newest format, and the end. Said again when something comes back, and every few ms.
     owed: [Option<ToClient>; 2],
-    /// Grants that came back, and how many of them there were when its eventfd was last rung.
-    returned: u64,
+    /// Grants that came back, pictures that were told, and how many of them there were when its eventfd was last rung.
+    pub(crate) returned: u64,
     returned_at_ring: u64,
+}
+
+/// Where a frame comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Number {
+    /// From the source, so many before it.
+    OfSource(u64),
+    /// From this client, by hand.
+    From(u64),
+}
+
+/// What became of a frame that was offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// It was granted, or waits.
+    Taken,
+    /// It is nothing for this client, or its policy has dropped it.
+    Refused,
+}
+
+/// Whether something is out that this client gives back without waking us.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Out {
+    /// Nothing, or it wakes us.
+    Nothing,
+    /// We had better look after a while.
+    Soon,
+    /// There is something to be dealt with already.
+    Now,
 }
 
 /// Whether a frame can be granted now.
@@ -97,7 +131,13 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
 }
 
 impl Client {
-    pub(crate) fn new(id: u64, pid: i32, socket: Socket, hello: Hello) -> Result<Self, Error> {
+    pub(crate) fn new(
+        id: u64,
+        pid: i32,
+        socket: Socket,
+        hello: Hello,
+        producing: Option<Producing>,
+    ) -> Result<Self, Error> {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| Error::os("an eventfd", e))?;
         Ok(Client {
@@ -111,32 +151,50 @@ impl Client {
             tell: SharedPage::new("beamline:tell", true)?,
             returns: SharedPage::new("beamline:return", false)?,
             hello,
-            books: Mutex::default(),
+            books: Mutex::new(Books {
+                producing,
+                ..Books::default()
+            }),
         })
     }
 
-    /// The fds that go with the welcome.
+    /// The fds that go with the welcome; the last only for one that produces.
     pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 3] {
         [self.tell.fd(), self.returns.fd(), self.wake.as_fd()]
     }
 
-    /// A frame of the source: granted, kept waiting or dropped, by what this reader holds and its policy. Never waits.
-    pub(crate) fn offer(&self, frame: &Frame, number: u64) {
-        let mut books = lock(&self.books);
-        if books.gone || books.leaving {
-            return;
-        }
-        self.drain_books(&mut books);
-        if books.queue.is_empty() && self.grant(&mut books, frame, number) {
-            return;
-        }
-        self.keep(&mut books, frame, number);
-        // Whatever comes back now is waited for, also while the thread sleeps.
-        self.tell.owner_sleeps();
-        self.drain_books(&mut books);
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
     }
 
-    fn keep(&self, books: &mut Books, frame: &Frame, number: u64) {
+    /// Whether it fills frames instead of reading them.
+    pub(crate) fn produces(&self) -> bool {
+        self.hello.produce.is_some()
+    }
+
+    /// A frame of the source: granted, kept waiting or dropped, by what this reader holds and its policy. Never waits.
+    pub(crate) fn offer(&self, frame: &Frame, number: Number) -> Offered {
+        let mut books = lock(&self.books);
+        if books.gone || books.leaving || self.produces() {
+            return Offered::Refused;
+        }
+        self.drain_books(&mut books);
+        let dropped = books.dropped;
+        if !(books.queue.is_empty() && self.grant(&mut books, frame, number)) {
+            self.keep(&mut books, frame, number);
+            // Whatever comes back now is waited for, also while the thread sleeps.
+            self.tell.owner_sleeps();
+            self.drain_books(&mut books);
+        }
+        let newest_dropped = books.dropped > dropped && self.hello.policy == ClientPolicy::DropNewest;
+        if newest_dropped {
+            Offered::Refused
+        } else {
+            Offered::Taken
+        }
+    }
+
+    fn keep(&self, books: &mut Books, frame: &Frame, number: Number) {
         let places = match self.hello.policy {
             ClientPolicy::Latest => 1,
             _ => self.hello.queue as usize,
@@ -152,10 +210,24 @@ impl Client {
         }
     }
 
+    /// The frame that a message of this client names, when it holds each of its slots.
+    pub(crate) fn holds(&self, message: &FrameMessage) -> Option<Frame> {
+        let books = lock(&self.books);
+        let mut leases = [const { None }; SLOTS_MAX];
+        for (to, at) in leases.iter_mut().zip(&message.slots[..message.slot_count]) {
+            let (segment, slot) = (usize::from(at.segment), usize::from(at.slot));
+            if books.granted.held(segment, slot) == 0 {
+                return None;
+            }
+            *to = Some(books.segments.get(segment)?.lease(u32::from(at.slot), at.generation)?);
+        }
+        message.frame(&leases).ok()
+    }
+
     /// Hears what came back, and grants what waited for it.
     pub(crate) fn drain(&self) {
         let mut books = lock(&self.books);
-        if !books.gone {
+        if !books.gone && books.producing.is_none() {
             self.drain_books(&mut books);
         }
     }
@@ -181,7 +253,7 @@ impl Client {
     }
 
     /// True when the frame is dealt with: granted, or given up.
-    fn grant(&self, books: &mut Books, frame: &Frame, number: u64) -> bool {
+    fn grant(&self, books: &mut Books, frame: &Frame, number: Number) -> bool {
         match self.room(books, frame) {
             Room::Yes => {}
             Room::Later => return false,
@@ -190,36 +262,23 @@ impl Client {
                 return true;
             }
         }
-        let mut message = FrameMessage {
-            info: *frame.info(),
-            slot_count: 0,
-            slots: [SlotAt::default(); SLOTS_MAX],
-            planes: [PlaneAt::default(); PLANES_MAX],
-            number,
-        };
-        for lease in frame.leases() {
+        let Books { granted, segments, .. } = &mut *books;
+        let message = FrameMessage::of(frame, 0, |lease| {
             // `room` has seen to it that each is known.
-            let Some(at) = books.segments.iter().position(|s| s.has(lease)) else {
-                continue;
-            };
+            let at = segments.iter().position(|s| s.has(lease))?;
             let slot = lease.slot_index();
-            let generation = books.segments[at].hold(lease);
-            books.granted.grant(at, slot as usize);
-            message.slots[message.slot_count] = SlotAt {
+            let generation = segments[at].hold(lease);
+            granted.grant(at, slot as usize);
+            Some(SlotAt {
                 segment: at as u16,
                 slot: slot as u16,
                 generation,
-            };
-            message.slot_count += 1;
-        }
-        for (i, to) in message.planes.iter_mut().enumerate().take(frame.plane_count()) {
-            let (lease, offset, stride) = frame.plane(i);
-            let slot = frame.leases().position(|l| l.same_slot(lease)).unwrap_or(0);
-            *to = PlaneAt {
-                slot: slot as u8,
-                offset: offset as u64,
-                stride: stride as u64,
-            };
+            })
+        });
+        let Some(mut message) = message else { return true };
+        match number {
+            Number::OfSource(number) => message.number = number,
+            Number::From(client) => message.from = Some(client),
         }
         if books.log.len() == RING {
             books.log.pop_front();
@@ -232,7 +291,7 @@ impl Client {
         true
     }
 
-    fn wake_if_asleep(&self) {
+    pub(crate) fn wake_if_asleep(&self) {
         if self.returns.must_wake_client() {
             // Shared between processes, so without the flag for private ones.
             let _ = futex::wake(self.tell.futex(), futex::Flags::empty(), 1);
@@ -249,7 +308,7 @@ impl Client {
             let known = books.segments.iter().find(|s| s.has(lease));
             let hold = match known {
                 Some(hold) => hold,
-                None => match self.introduce(books, lease) {
+                None => match self.introduce(books, SegmentHold::of(lease)) {
                     Ok(true) => &books.segments[books.segments.len() - 1],
                     Ok(false) => return Room::Later,
                     Err(()) => return Room::No,
@@ -263,11 +322,11 @@ impl Client {
     }
 
     /// Tells of a segment. False: the reader has not read what was told before.
-    fn introduce(&self, books: &mut Books, lease: &beamline_arena::Lease) -> Result<bool, ()> {
+    pub(crate) fn introduce(&self, books: &mut Books, hold: Option<SegmentHold>) -> Result<bool, ()> {
         if books.segments.len() == SEGMENTS {
             return Err(());
         }
-        let hold = SegmentHold::of(lease).ok_or(())?;
+        let hold = hold.ok_or(())?;
         let segment = hold.segment();
         let message = ToClient::Segment {
             number: books.segments.len() as u32,
@@ -281,26 +340,36 @@ impl Client {
         Ok(sent)
     }
 
-    /// The thread is about to sleep; what came back meanwhile is heard. Gives whether anything is out.
+    /// The thread is about to sleep; what came back meanwhile is heard.
     ///
     /// It asks to be woken only where somebody waits for what comes back: a wake costs the reader a system call and us a turn, and mostly
     /// the next frame is soon enough.
-    pub(crate) fn before_sleep(&self, closing: bool) -> bool {
+    pub(crate) fn before_sleep(&self, closing: bool) -> Out {
         let mut books = lock(&self.books);
         if books.gone {
-            return false;
+            return Out::Nothing;
+        }
+        if books.producing.is_some() {
+            self.tell.owner_sleeps();
+            return self.look_at_producer(&mut books);
         }
         if closing || books.leaving || !books.queue.is_empty() {
             self.tell.owner_sleeps();
         }
         self.drain_books(&mut books);
-        books.granted.outstanding() > 0 || books.owed.iter().any(Option::is_some)
+        if books.granted.outstanding() > 0 || books.owed.iter().any(Option::is_some) {
+            Out::Soon
+        } else {
+            Out::Nothing
+        }
     }
 
     /// Its eventfd was rung. False when nothing has come back since it was rung before: it rings for nothing.
     pub(crate) fn rang_for_something(&self) -> bool {
         let mut books = lock(&self.books);
-        if !books.gone {
+        if books.producing.is_some() {
+            self.look_at_producer(&mut books);
+        } else if !books.gone {
             self.drain_books(&mut books);
         }
         let returned = books.returned;
@@ -333,6 +402,11 @@ impl Client {
             }
             *owed = None;
         }
+    }
+
+    /// An answer to what it asked. False when it has not read those before.
+    pub(crate) fn answer(&self, message: &ToClient) -> bool {
+        self.socket.send(message, &[]).unwrap_or(false)
     }
 
     /// Why it is cut off, as far as it listens.
@@ -373,7 +447,7 @@ impl Client {
     /// Whether it has said goodbye and given back everything.
     pub(crate) fn has_left(&self) -> bool {
         let books = lock(&self.books);
-        books.leaving && books.granted.outstanding() == 0
+        books.leaving && books.granted.outstanding() == 0 && books.producing.is_none()
     }
 
     /// The reader is gone: all that it held is ours again, and nothing of its memory was looked at. Gives how many holds that were.
@@ -385,9 +459,18 @@ impl Client {
         books.gone = true;
         books.queue.clear();
         let swept = books.granted.outstanding();
-        let Books { granted, segments, .. } = &mut *books;
-        granted.sweep(|segment, slot, count| segments[segment].let_go(slot as u32, count));
+        let Books {
+            granted,
+            segments,
+            producing,
+            ..
+        } = &mut *books;
+        granted.sweep(|segment, slot, count| match producing {
+            Some(producing) => producing.returned(segments, segment, slot, count),
+            None => segments[segment].let_go(slot as u32, count),
+        });
         books.segments.clear();
+        books.producing = None;
         swept
     }
 
@@ -407,6 +490,7 @@ impl Client {
         ClientInfo {
             id: self.id,
             pid: self.pid,
+            produces: self.produces(),
             held: books.granted.outstanding(),
             behind: self.returns.behind(books.told),
             waiting: books.queue.len() as u32,

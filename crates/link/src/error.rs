@@ -30,6 +30,9 @@ pub enum Error {
     /// The other side does not speak as it must.
     #[error("the other process broke the protocol: {0}")]
     Protocol(String),
+    /// A frame that does not come from this share, or was told already.
+    #[error("expected a frame of this share, told once, but received another")]
+    NotOurs,
     /// Nothing came within the time that a greeting may take.
     #[error("'{0}' did not answer in time")]
     Timeout(String),
@@ -67,7 +70,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Error::Name(_) => ErrorCode::InvalidConfig,
+            Error::Name(_) | Error::NotOurs => ErrorCode::InvalidConfig,
             Error::NotFound(_) => ErrorCode::NotFound,
             Error::Taken(_) => ErrorCode::Busy,
             Error::Stranger(_) => ErrorCode::PermissionDenied,
@@ -86,6 +89,7 @@ impl Error {
     pub fn reason(&self) -> &str {
         match self {
             Error::Name(_) => "share-name",
+            Error::NotOurs => "frame-of-another-share",
             Error::NotFound(_) => "no-such-share",
             Error::Taken(_) => "share-taken",
             Error::Stranger(_) => "share-of-another-user",

@@ -20,16 +20,26 @@
 //! | `socket.rs` | messages with fds |
 //! | `client.rs` | one reader, from the owner's side |
 //! | `publisher.rs` | the owner |
-//! | `reader.rs` | the client |
+//! | `service.rs` | its thread |
+//! | `hosting.rs` | what the thread does for clients that produce or hand over |
+//! | `produce.rs` | one that fills frames, from the owner's side |
+//! | `join.rs` | what all clients do alike |
+//! | `reader.rs` | a client that reads |
+//! | `producer.rs` | a client that fills frames |
 //!
 //! Start reading at `publisher.rs`.
 
 mod client;
 mod error;
+mod hosting;
+mod join;
 mod message;
 mod place;
+mod produce;
+mod producer;
 mod publisher;
 mod reader;
+mod service;
 mod socket;
 mod wire;
 
@@ -37,8 +47,10 @@ pub use client::ClientInfo;
 pub use error::Error;
 pub use message::{FrameMessage, MessageError, PlaneAt, SlotAt};
 pub use place::{Place, list};
+pub use produce::{Host, Produced};
+pub use producer::{Producer, ProducerOptions};
 pub use publisher::{Limits, Publisher};
 pub use reader::{Next, Reader, ReaderOptions};
-#[doc(hidden)]
-pub use wire::fuzz as fuzz_wire;
 pub use wire::{Caps as WireCaps, ClientPolicy, Failure, FromClient, Hello, ToClient};
+#[doc(hidden)]
+pub use wire::{fuzz as fuzz_wire, version};

@@ -3,8 +3,13 @@
 //! No I/O, no memory: words in, values out. Read by clients of an owner that they did not choose, so nothing is taken on trust: each field
 //! has its range, and what the fields mean together is checked by [`beamline_media::Frame::new`] against the slots as they are mapped.
 
-use beamline_arena::grant::{Entry, SEGMENTS, SLOTS, WORDS};
-use beamline_media::{ColorSpace, FrameInfo, PLANES_MAX, PixelFormat, Rational, Rect, Rotation, Size};
+use beamline_arena::{
+    Lease,
+    grant::{Entry, SEGMENTS, SLOTS, WORDS},
+};
+use beamline_media::{
+    ColorSpace, Frame, FrameError, FrameInfo, PLANES_MAX, PixelFormat, Plane, Rational, Rect, Rotation, Size,
+};
 
 /// The slots that one frame may lie in.
 pub(crate) const SLOTS_MAX: usize = PLANES_MAX;
@@ -44,6 +49,8 @@ pub struct FrameMessage {
     pub planes: [PlaneAt; PLANES_MAX],
     /// Frames that the share had published before it.
     pub number: u64,
+    /// Which client has handed it over; then `number` says nothing.
+    pub from: Option<u64>,
 }
 
 /// What is wrong with an entry.
@@ -66,6 +73,9 @@ pub enum MessageError {
     /// A plane in a slot that is not among the granted ones, or beyond any memory.
     #[error("plane {0}")]
     Plane(usize),
+    /// More or fewer words than an entry has.
+    #[error("{0} words")]
+    Words(usize),
     /// Impossible size, rectangle, rotation or shape of pixels.
     #[error("a picture of impossible shape")]
     Shape,
@@ -125,7 +135,8 @@ impl FrameMessage {
             | range << 24;
         words[TIMESTAMP] = info.timestamp_us.map_or(NONE, |us| us as u64);
         words[DURATION] = info.duration_us.map_or(NONE, |us| us as u64);
-        words[NUMBER] = self.number;
+        words[HEAD] |= u64::from(self.from.is_some()) << 40;
+        words[NUMBER] = self.from.unwrap_or(self.number);
         words[ASPECT] = pair(info.pixel_aspect.num, info.pixel_aspect.den);
         for (word, at) in words[SLOT..].iter_mut().zip(&self.slots[..self.slot_count]) {
             *word = pair(u32::from(at.segment) | u32::from(at.slot) << 16, at.generation);
@@ -150,14 +161,78 @@ impl FrameMessage {
             return Err(MessageError::SlotCount(slot_count));
         }
         let slot_count = usize::from(slot_count);
+        let handed = byte(head, 5) & 1 == 1;
         Ok(FrameMessage {
             info: info(format, words)?,
             slot_count,
             slots: slots(words, slot_count)?,
             planes: planes(words, format, slot_count)?,
-            number: words[NUMBER],
+            number: if handed { 0 } else { words[NUMBER] },
+            from: handed.then_some(words[NUMBER]),
         })
     }
+
+    /// From as many words as came.
+    ///
+    /// # Errors
+    /// As [`FrameMessage::decode`].
+    pub fn decode_slice(words: &[u64]) -> Result<Self, MessageError> {
+        let words = Entry::try_from(words).map_err(|_| MessageError::Words(words.len()))?;
+        Self::decode(&words)
+    }
+
+    /// What is told of a frame, where `place` says how the other side knows a slot. `None` when it does not know one of them.
+    pub fn of(frame: &Frame, number: u64, mut place: impl FnMut(&Lease) -> Option<SlotAt>) -> Option<Self> {
+        let mut message = FrameMessage {
+            info: *frame.info(),
+            slot_count: 0,
+            slots: [SlotAt::default(); SLOTS_MAX],
+            planes: [PlaneAt::default(); PLANES_MAX],
+            number,
+            from: None,
+        };
+        for (lease, to) in frame.leases().zip(&mut message.slots) {
+            *to = place(lease)?;
+            message.slot_count += 1;
+        }
+        for (i, to) in message.planes.iter_mut().enumerate().take(frame.plane_count()) {
+            let (lease, offset, stride) = frame.plane(i);
+            let slot = frame.leases().position(|l| l.same_slot(lease))?;
+            *to = PlaneAt {
+                slot: slot as u8,
+                offset: offset as u64,
+                stride: stride as u64,
+            };
+        }
+        Some(message)
+    }
+
+    /// The frame, of leases for [`FrameMessage::slots`] in their order.
+    ///
+    /// # Errors
+    /// [`FrameError`] when a plane does not lie in its slot.
+    pub fn frame(&self, leases: &[Option<Lease>; SLOTS_MAX]) -> Result<Frame, FrameError> {
+        let planes = self.planes[..self.info.format.plane_count()].iter().filter_map(|at| {
+            Some(Plane {
+                lease: leases[usize::from(at.slot)].clone()?,
+                offset: at.offset as usize,
+                stride: at.stride as usize,
+            })
+        });
+        Frame::new(self.info, planes.collect())
+    }
+}
+
+/// The entry that grants an empty slot to one that produces.
+pub(crate) fn empty_slot(at: SlotAt) -> Entry {
+    let mut words = [0; WORDS];
+    words[SLOT] = pair(u32::from(at.segment) | u32::from(at.slot) << 16, at.generation);
+    words
+}
+
+/// Which slot it grants.
+pub(crate) fn empty_slot_of(words: &Entry) -> Result<SlotAt, MessageError> {
+    slots(words, 1).map(|slots| slots[0])
 }
 
 fn info(format: PixelFormat, words: &Entry) -> Result<FrameInfo, MessageError> {
@@ -264,6 +339,7 @@ mod tests {
                 plane(0, 0, 0),
             ],
             number: u64::MAX,
+            from: None,
         }
     }
 
@@ -271,6 +347,14 @@ mod tests {
     fn what_is_told_is_what_is_heard() {
         let message = message();
         assert_eq!(FrameMessage::decode(&message.encode()), Ok(message));
+        let handed = FrameMessage {
+            number: 0,
+            from: Some(7),
+            ..message
+        };
+        assert_eq!(FrameMessage::decode(&handed.encode()), Ok(handed));
+        assert_eq!(empty_slot_of(&empty_slot(message.slots[0])), Ok(message.slots[0]));
+        assert_eq!(FrameMessage::decode_slice(&[0; 3]), Err(MessageError::Words(3)));
     }
 
     #[test]

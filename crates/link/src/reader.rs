@@ -2,6 +2,7 @@
 
 use crate::{
     error::Error,
+    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, place, sleep_until_told},
     message::{FrameMessage, SLOTS_MAX},
     place::Place,
     socket::{Received, Socket},
@@ -11,21 +12,14 @@ use beamline_arena::{
     Access, FarPool, Lease, Pool, SharedPage,
     grant::{RING, Told},
 };
-use beamline_media::{Caps, Frame, Plane};
-use rustix::{event::Timespec, thread::futex};
+use beamline_media::{Caps, Frame};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// How long a greeting may take.
-const HELLO_PATIENCE: Duration = Duration::from_secs(5);
-/// The same where one only looks: whoever lists shares does not wait for one that is stuck.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Messages of the socket that are heard at once.
 const MESSAGES: usize = 64;
-/// How often a reader that sleeps looks at its socket: that is how soon it learns that the owner is gone.
-const LOOK: Duration = Duration::from_millis(40);
 
 /// How a share is read.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +50,8 @@ impl Default for ReaderOptions {
 pub enum Next {
     /// A frame; and how many the share has published before it.
     Frame(Frame, u64),
+    /// A frame that another client has handed over; and which one.
+    Handed(Frame, u64),
     /// The format has changed.
     Caps(Caps),
     /// Nothing within the time.
@@ -79,6 +75,10 @@ pub struct Reader {
     pending: Option<Caps>,
     over: Option<Over>,
     skipped: u64,
+    id: u64,
+    tickets: u32,
+    /// The owner's last answer to `pass`.
+    passed: Option<(u32, bool)>,
 }
 
 #[derive(Debug)]
@@ -140,9 +140,10 @@ impl Reader {
             queue: options.queue,
             policy: options.policy,
             look: false,
+            produce: None,
         };
         socket.send(&FromClient::Hello(hello), &[])?;
-        let (caps, live, fds) = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;
+        let Welcome { id, caps, live, fds } = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;
         let broken = |what: &str| Error::Protocol(what.into());
         let [tell, returns, wake] = <[_; 3]>::try_from(fds).map_err(|_| broken("a welcome without its three fds"))?;
         let socket = Arc::new(socket);
@@ -160,6 +161,9 @@ impl Reader {
             pending: None,
             over: None,
             skipped: 0,
+            id,
+            tickets: 0,
+            passed: None,
         })
     }
 
@@ -175,9 +179,10 @@ impl Reader {
             queue: 1,
             policy: ClientPolicy::Latest,
             look: true,
+            produce: None,
         };
         socket.send(&FromClient::Hello(hello), &[])?;
-        greeting(&socket, place.name(), LOOK_PATIENCE, &|| false).map(|(caps, live, _)| (caps, live))
+        greeting(&socket, place.name(), LOOK_PATIENCE, &|| false).map(|w| (w.caps, w.live))
     }
 
     /// What comes.
@@ -227,7 +232,7 @@ impl Reader {
             if now >= deadline {
                 return Ok(Next::Nothing);
             }
-            self.sleep((deadline - now).min(LOOK));
+            sleep_until_told(&self.pool, self.read, (deadline - now).min(LOOK));
         }
     }
 
@@ -246,7 +251,9 @@ impl Reader {
                         self.skipped += 1;
                         drop(self.leases(&older)?);
                     }
-                    if self.options.policy != ClientPolicy::Latest {
+                    // What was handed over is nobody's older picture.
+                    let handed = newest.as_ref().is_some_and(|m| m.from.is_some());
+                    if handed || self.options.policy != ClientPolicy::Latest {
                         break;
                     }
                 }
@@ -275,18 +282,56 @@ impl Reader {
     }
 
     fn frame(&mut self, message: &FrameMessage) -> Result<Next, Error> {
-        let leases = self.leases(message)?;
-        let planes = message.planes[..message.info.format.plane_count()].iter().map(|at| {
-            let lease = leases[usize::from(at.slot)].clone();
-            let lease = lease.ok_or_else(|| Error::Protocol("a plane in no slot".into()))?;
-            Ok(Plane {
-                lease,
-                offset: at.offset as usize,
-                stride: at.stride as usize,
-            })
-        });
-        let planes = planes.collect::<Result<Vec<_>, Error>>()?;
-        Ok(Next::Frame(Frame::new(message.info, planes)?, message.number))
+        let frame = message.frame(&self.leases(message)?)?;
+        Ok(match message.from {
+            Some(client) => Next::Handed(frame, client),
+            None => Next::Frame(frame, message.number),
+        })
+    }
+
+    /// Which client we are, for [`Reader::pass`] of another one.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Hands a frame of this share to another of its clients, through the owner: the other is granted it while we still have ours. True
+    /// when it was; false when there is no such client, or it has no room and its policy drops new frames.
+    ///
+    /// Blocks: until the owner has answered, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] for a frame of anybody else, [`Error::Timeout`], [`Error::Gone`].
+    pub fn pass(&mut self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error> {
+        let message = FrameMessage::of(frame, 0, |lease| place(&self.pool, lease)).ok_or(Error::NotOurs)?;
+        self.tickets = self.tickets.wrapping_add(1);
+        let (ticket, entry) = (self.tickets, message.encode().to_vec());
+        if !self.socket.send(&FromClient::Pass { ticket, to, entry }, &[])? {
+            return Err(Error::Timeout(self.name.clone()));
+        }
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.hear()?;
+            if let Some((_, taken)) = self.passed.take_if(|(of, _)| *of == ticket) {
+                return Ok(taken);
+            }
+            if self.over.is_some() {
+                return Err(Error::Gone(self.name.clone()));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Timeout(self.name.clone()));
+            }
+            self.socket.wait(left);
+        }
+    }
+
+    /// Gives a frame back by half and loses it, as a process does that is killed there. For tests alone.
+    #[doc(hidden)]
+    pub fn release_halfway(&self, frame: &Frame) {
+        for lease in frame.leases() {
+            self.pool.release_halfway(lease.clone());
+        }
     }
 
     /// Reads what the socket has; of an owner that never stops only the first.
@@ -329,24 +374,10 @@ impl Reader {
             }
             ToClient::End => self.over = Some(Over::End),
             ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Over::Failed(failure)),
+            ToClient::Passed { ticket, taken } => self.passed = Some((ticket, taken)),
             ToClient::Welcome { .. } => return Err(Error::Protocol("a second welcome".into())),
         }
         Ok(())
-    }
-
-    /// Sleeps until an entry is told, or a while.
-    fn sleep(&self, at_most: Duration) {
-        let (tell, returns) = (self.pool.tell(), self.pool.returns());
-        returns.client_sleeps();
-        if tell.written() == self.read {
-            let timeout = Timespec {
-                tv_sec: at_most.as_secs() as i64,
-                tv_nsec: i64::from(at_most.subsec_nanos()),
-            };
-            // It returns at once when the word is not what we read: an entry came meanwhile.
-            let _ = futex::wait(tell.futex(), futex::Flags::empty(), self.read, Some(&timeout));
-        }
-        returns.client_wakes(self.read);
     }
 }
 
@@ -354,25 +385,5 @@ impl Drop for Reader {
     fn drop(&mut self) {
         // Frames that are still open live on, and with them the socket: without this the owner would go on granting.
         let _ = self.socket.send(&FromClient::Bye { read: self.read }, &[]);
-    }
-}
-
-/// Waits for the owner's answer to a hello.
-fn greeting(
-    socket: &Socket,
-    name: &str,
-    patience: Duration,
-    cancelled: &dyn Fn() -> bool,
-) -> Result<(Caps, bool, Vec<rustix::fd::OwnedFd>), Error> {
-    match socket.receive_by(Instant::now() + patience, cancelled)? {
-        Received::Message(ToClient::Welcome { caps, live }, fds) => {
-            let caps = caps.to_media();
-            let caps = caps.ok_or_else(|| Error::Protocol("a format that nobody knows".into()))?;
-            Ok((caps, live, fds))
-        }
-        Received::Message(ToClient::Refused(failure) | ToClient::Failed(failure), _) => Err(Error::Told(failure)),
-        Received::Message(..) => Err(Error::Protocol("an answer that is no welcome".into())),
-        Received::Nothing => Err(Error::Timeout(name.into())),
-        Received::End => Err(Error::Gone(name.into())),
     }
 }

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Bytes of the longest message.
 pub(crate) const MESSAGE_MAX: usize = 4096;
 /// Fds of one message.
-pub(crate) const FDS_MAX: usize = 3;
+pub(crate) const FDS_MAX: usize = 4;
+/// Changes with what is said here and with the layout of the shared pages.
+const PROTOCOL: u32 = 2;
 /// The most frames that one client may hold and queue.
 pub(crate) const FRAMES_MAX: u32 = 64;
 
@@ -17,8 +19,10 @@ pub(crate) const FRAMES_MAX: u32 = 64;
 pub(crate) const CROWDED: &str = "share-crowded";
 
 /// What both sides must be alike in: rings carry numbers of one build's tables.
-pub(crate) fn version() -> String {
-    format!("{}/{}", env!("CARGO_PKG_VERSION"), PixelFormat::ALL.len())
+#[doc(hidden)]
+#[must_use]
+pub fn version() -> String {
+    format!("{}/{PROTOCOL}/{}", env!("CARGO_PKG_VERSION"), PixelFormat::ALL.len())
 }
 
 /// What happens for a reader that does not keep up. Nobody waits for it, so `block` is not among them.
@@ -44,6 +48,21 @@ pub enum FromClient {
         /// How many it has read (wraps).
         read: u32,
     },
+    /// Of one that reads: a frame that it holds is for another client too.
+    Pass {
+        /// For the answer.
+        ticket: u32,
+        /// Which client.
+        to: u64,
+        /// The frame as a ring would tell it, with slots as this client was told of them.
+        entry: Vec<u64>,
+    },
+    /// Of one that produces: from now on it fills pictures of this format.
+    Caps(Caps),
+    /// Of one that produces: it was the last picture.
+    End,
+    /// Of one that produces: it has failed.
+    Failed(Failure),
 }
 
 /// The greeting of a client.
@@ -51,7 +70,7 @@ pub enum FromClient {
 pub struct Hello {
     /// Must be the owner's.
     pub version: String,
-    /// Frames that it may hold at once, 1 to 32.
+    /// Frames that it may hold at once, 1 to 32; of one that produces: empty ones that it is granted ahead.
     pub hold: u32,
     /// Frames that may wait for it in the owner, 1 to 32.
     pub queue: u32,
@@ -60,6 +79,9 @@ pub struct Hello {
     /// Whether it only wants to know what there is: then the owner says `Welcome` without fds, and that is all.
     #[serde(default)]
     pub look: bool,
+    /// Of one that produces: the format. It reads nothing then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub produce: Option<Caps>,
 }
 
 impl Hello {
@@ -170,8 +192,11 @@ impl Failure {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ToClient {
-    /// The answer to a hello; with the fds of the tell page, the return page and the owner's eventfd.
+    /// The answer to a hello; with the fds of the tell page, the return page and the owner's eventfd, and for one that produces its ring.
     Welcome {
+        /// What others call this client.
+        #[serde(default)]
+        id: u64,
         /// What comes.
         caps: Caps,
         /// Whether pictures come at their own time.
@@ -187,6 +212,13 @@ pub enum ToClient {
         slot_size: u64,
         /// Slots.
         slots: u32,
+    },
+    /// The answer to [`FromClient::Pass`].
+    Passed {
+        /// Which.
+        ticket: u32,
+        /// Whether the other one was granted it, or will be when it has room. If not it is not there, or its policy has dropped it.
+        taken: bool,
     },
     /// The format has changed.
     Caps(Caps),
@@ -209,8 +241,18 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error
 /// Both parsers of socket bytes, for the fuzzer.
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
-    if let Ok(FromClient::Hello(hello)) = decode::<FromClient>(bytes) {
-        let _ = hello.check();
+    match decode::<FromClient>(bytes) {
+        Ok(FromClient::Hello(hello)) => {
+            let _ = hello.check();
+            let _ = hello.produce.map(|caps| caps.to_media());
+        }
+        Ok(FromClient::Pass { entry, .. }) => {
+            let _ = crate::message::FrameMessage::decode_slice(&entry);
+        }
+        Ok(FromClient::Caps(caps)) => {
+            let _ = caps.to_media();
+        }
+        _ => {}
     }
     if let Ok(ToClient::Welcome { caps, .. } | ToClient::Caps(caps)) = decode::<ToClient>(bytes) {
         let _ = caps.to_media();

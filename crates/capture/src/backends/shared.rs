@@ -165,6 +165,10 @@ impl Source for SharedSource {
                     self.expected = Some(number + 1);
                     return Ok(Event::Frame(frame));
                 }
+                Next::Handed(frame, _) => {
+                    self.captured += 1;
+                    return Ok(Event::Frame(frame));
+                }
                 Next::Caps(caps) => return Ok(Event::Caps(caps)),
                 Next::Nothing => {}
                 Next::End => return Ok(Event::End),

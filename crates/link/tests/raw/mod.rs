@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
-use beamline_media::PixelFormat;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -26,7 +25,7 @@ pub(crate) struct Raw(pub(crate) OwnedFd, pub(crate) PathBuf);
 
 /// A greeting as it should be.
 pub(crate) fn hello(hold: u32) -> String {
-    let version = format!("{}/{}", env!("CARGO_PKG_VERSION"), PixelFormat::ALL.len());
+    let version = beamline_link::version();
     format!("{{\"kind\":\"hello\",\"version\":\"{version}\",\"hold\":{hold},\"queue\":4,\"policy\":\"drop-oldest\"}}")
 }
 

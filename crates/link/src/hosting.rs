@@ -1,0 +1,100 @@
+//! What a share's thread does for clients that produce, and for those that hand frames over.
+
+use crate::{
+    client::{Client, Number, Offered},
+    message::FrameMessage,
+    produce::{Produced, Producing},
+    service::Service,
+    wire::{Caps as WireCaps, Failure, FromClient, ToClient},
+};
+use beamline_media::ErrorCode;
+
+impl Service {
+    /// Memory for one that produces.
+    pub(crate) fn begin_producing(&self, caps: &WireCaps, pid: i32, ahead: u32) -> Result<Producing, Failure> {
+        let media = caps.to_media().filter(|caps| caps.pixel_format.is_some());
+        let (Some(media), Some(host)) = (media, &self.shared.host) else {
+            let message = format!("no pixel format '{}' is known here", caps.format);
+            return Err(Failure::new(ErrorCode::NotSupported, "pixel-format", message));
+        };
+        let producing = Producing::new(host, pid, &media, ahead)
+            .map_err(|e| Failure::new(e.code(), e.reason().to_owned(), e.to_string()))?;
+        self.produced(Produced::Caps(media));
+        Ok(producing)
+    }
+
+    /// What a client holds, for another one too: it is granted while the first still has its own. False when it holds no such frame.
+    pub(crate) fn pass(&self, from: &Client, ticket: u32, to: u64, entry: &[u64]) -> bool {
+        let Ok(message) = FrameMessage::decode_slice(entry) else {
+            return false;
+        };
+        let Some(frame) = from.holds(&message) else {
+            return false;
+        };
+        let other = self.shared.clients().iter().find(|c| c.id == to).cloned();
+        let taken = other.is_some_and(|other| other.offer(&frame, Number::From(from.id)) == Offered::Taken);
+        from.answer(&ToClient::Passed { ticket, taken })
+    }
+
+    pub(crate) fn producer_says(&self, client: &Client, message: FromClient) -> bool {
+        // What it filled before it said so comes before.
+        if !self.hear(client) {
+            return false;
+        }
+        let last = match message {
+            FromClient::Caps(told) => {
+                let Some(caps) = told.to_media() else { return false };
+                let known = client
+                    .books()
+                    .producing
+                    .as_mut()
+                    .is_some_and(|p| p.set_caps(&caps).is_ok());
+                self.produced(Produced::Caps(caps));
+                return known;
+            }
+            FromClient::End => Produced::End,
+            FromClient::Failed(failure) => Produced::Failed(failure),
+            _ => return false,
+        };
+        self.producer_is_over(client, last);
+        true
+    }
+
+    /// Shows what a producer has filled. False when it has broken the protocol.
+    pub(crate) fn hear(&self, client: &Client) -> bool {
+        match client.hear_producer() {
+            Ok(frames) => {
+                frames
+                    .into_iter()
+                    .for_each(|frame| self.produced(Produced::Frame(frame)));
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, pid = client.pid, "a producer is cut off");
+                false
+            }
+        }
+    }
+
+    fn produced(&self, what: Produced) {
+        let Some(host) = &self.shared.host else { return };
+        match &what {
+            Produced::Frame(frame) => self.shared.publish(frame),
+            Produced::Caps(caps) => self.shared.set_caps(caps),
+            Produced::End | Produced::Failed(_) => {}
+        }
+        (host.sink)(what);
+    }
+
+    /// Tells the last of a producer, once.
+    pub(crate) fn producer_is_over(&self, client: &Client, last: Produced) {
+        let first = client
+            .books()
+            .producing
+            .as_mut()
+            .is_some_and(|p| !std::mem::replace(&mut p.over, true));
+        if first {
+            self.produced(last);
+        }
+    }
+}

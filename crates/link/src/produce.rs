@@ -1,0 +1,242 @@
+//! The owner's side of a client that fills frames for others: it is granted empty slots ahead, and what it publishes is shown by the owner.
+//!
+//! Its slots lie in a pool of its own, which it can write as long as it lives: what lies there can change under whoever reads it, so
+//! pictures are shown as they are, and nothing that must be parsed may come this way. Readers cannot write it: a segment is closed to
+//! further writers before its first picture is shown. The message that tells of a picture is copied out of shared memory before it is
+//! looked at.
+//!
+//! ```text
+//! owner:    take a slot ─ granted += 1, "ahead" ─ tell it empty
+//! producer: write the slot ─ its ring ─ give it back when it needs it no more
+//! owner:    returns first, then the ring: ahead → shared, shown ─ then what came back is let go
+//! ```
+
+use crate::{
+    client::{Books, Client, Out},
+    error::Error,
+    message::{FrameMessage, MessageError, SLOTS_MAX, SlotAt, empty_slot},
+};
+use beamline_arena::{
+    Arena, Lease, Pool, PoolConfig, SegmentHold, SharedPage, SizeClass, SlotMut, Wait,
+    grant::{PublishPage, Told},
+};
+use beamline_media::{Caps, Frame, Layout};
+use std::os::fd::BorrowedFd;
+
+/// Who takes what producers fill.
+#[expect(missing_debug_implementations, reason = "a closure is all there is to see")]
+pub struct Host {
+    /// Whose budget their memory is taken from.
+    pub arena: Arena,
+    /// Bytes that one producer may have.
+    pub max_bytes: u64,
+    /// Producers at once.
+    pub producers: usize,
+    /// Is told of everything, on the link's thread; it must not wait. Frames are shown to readers besides.
+    pub sink: Box<dyn Fn(Produced) + Send + Sync>,
+}
+
+/// What comes from a producer.
+#[derive(Debug)]
+pub enum Produced {
+    /// A picture.
+    Frame(Frame),
+    /// From now on they are of this format.
+    Caps(Caps),
+    /// It was the last one.
+    End,
+    /// It has failed, or its process is gone.
+    Failed(crate::wire::Failure),
+}
+
+/// What is kept of one producer, under the lock of its books.
+pub(crate) struct Producing {
+    page: SharedPage<PublishPage>,
+    pool: Pool,
+    class: SizeClass,
+    /// Empty slots that it shall have.
+    asked: usize,
+    /// Those that it has: out to be written.
+    ahead: Vec<(SlotAt, SlotMut)>,
+    read: u32,
+    /// Heard, and not dealt with.
+    heard: Vec<Frame>,
+    broken: Option<Error>,
+    /// Whether it has told its end.
+    pub(crate) over: bool,
+}
+
+impl Producing {
+    pub(crate) fn new(host: &Host, pid: i32, caps: &Caps, asked: u32) -> Result<Self, Error> {
+        let pool = host.arena.pool(PoolConfig {
+            slots: asked * 2,
+            max_bytes: host.max_bytes,
+            open: true,
+            ..PoolConfig::new(format!("producer {pid}"))
+        });
+        Ok(Producing {
+            page: SharedPage::new("beamline:publish", false)?,
+            class: class_of(&pool, caps)?,
+            pool,
+            asked: asked as usize,
+            ahead: Vec::new(),
+            read: 0,
+            heard: Vec::new(),
+            broken: None,
+            over: false,
+        })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.page.fd()
+    }
+
+    /// From now on it is granted slots for another format.
+    pub(crate) fn set_caps(&mut self, caps: &Caps) -> Result<(), Error> {
+        self.class = class_of(&self.pool, caps)?;
+        Ok(())
+    }
+
+    /// It let a slot go: empty, or as one of those who hold the picture in it.
+    pub(crate) fn returned(&mut self, segments: &[SegmentHold], segment: usize, slot: usize, count: u32) {
+        let is = |at: &SlotAt| (usize::from(at.segment), usize::from(at.slot)) == (segment, slot);
+        match self.ahead.iter().position(|(at, _)| is(at)) {
+            Some(empty) => drop(self.ahead.swap_remove(empty)),
+            None => segments[segment].let_go(slot as u32, count),
+        }
+    }
+
+    /// Reads its ring to the end.
+    fn read_ring(&mut self, segments: &[SegmentHold]) -> Result<u32, Error> {
+        let mut frames = 0;
+        loop {
+            match self.page.read(self.read) {
+                Told::Nothing => return Ok(frames),
+                Told::Overrun => return Err(Error::Protocol("pictures were told over unread ones".into())),
+                Told::Entry(words) => {
+                    self.read = self.read.wrapping_add(1);
+                    let frame = self.picture(&FrameMessage::decode(&words)?, segments)?;
+                    self.heard.push(frame);
+                    frames += 1;
+                }
+            }
+        }
+    }
+
+    /// A picture in slots that were out to be written, each of them: from now on they are read.
+    fn picture(&mut self, message: &FrameMessage, segments: &[SegmentHold]) -> Result<Frame, Error> {
+        let mut leases: [Option<Lease>; SLOTS_MAX] = [const { None }; SLOTS_MAX];
+        for (to, at) in leases.iter_mut().zip(&message.slots[..message.slot_count]) {
+            let unknown = || {
+                let (segment, slot) = (at.segment, at.slot);
+                Error::Message(MessageError::Slot { segment, slot })
+            };
+            let empty = self.ahead.iter().position(|(a, _)| a == at).ok_or_else(unknown)?;
+            let lease = self.ahead.swap_remove(empty).1.freeze();
+            // Its grant goes on as a hold on the picture, until it lets go.
+            let segment = &segments[usize::from(at.segment)];
+            segment.hold(&lease);
+            *to = Some(lease);
+            // It has mapped what it has filled; readers, who are shown it now, shall never write it.
+            segment.segment().close_to_writers()?;
+        }
+        Ok(message.frame(&leases)?)
+    }
+}
+
+fn class_of(pool: &Pool, caps: &Caps) -> Result<SizeClass, Error> {
+    let format = caps
+        .pixel_format
+        .ok_or_else(|| Error::Protocol("a producer of no raw format".into()))?;
+    Ok(pool.class(Layout::aligned(format, caps.size)?.len)?)
+}
+
+impl Client {
+    /// Hears a producer: what it has filled since, in order. An error is the last thing that is heard of it.
+    pub(crate) fn hear_producer(&self) -> Result<Vec<Frame>, Error> {
+        let mut books = self.books();
+        if books.gone || books.producing.is_none() {
+            return Ok(Vec::new());
+        }
+        self.look_at_producer(&mut books);
+        let Some(producing) = &mut books.producing else {
+            return Ok(Vec::new());
+        };
+        if producing.heard.is_empty()
+            && let Some(error) = producing.broken.take()
+        {
+            return Err(error);
+        }
+        Ok(std::mem::take(&mut producing.heard))
+    }
+
+    pub(crate) fn look_at_producer(&self, books: &mut Books) -> Out {
+        let Books {
+            granted,
+            segments,
+            producing,
+            frames,
+            returned,
+            ..
+        } = &mut *books;
+        let Some(producing) = producing else {
+            return Out::Nothing;
+        };
+        // In this order: what it has told before it gave a slot back is heard before the slot is free.
+        let mut back = Vec::new();
+        granted.drain(&self.returns, segments.len(), |segment, slot, count| {
+            back.push((segment, slot, count));
+        });
+        if producing.broken.is_none() {
+            match producing.read_ring(segments) {
+                Ok(told) => {
+                    *frames += u64::from(told);
+                    *returned += u64::from(told);
+                }
+                Err(error) => producing.broken = Some(error),
+            }
+        }
+        for (segment, slot, count) in back {
+            *returned += u64::from(count);
+            producing.returned(segments, segment, slot, count);
+        }
+        let (heard, broken, over) = (!producing.heard.is_empty(), producing.broken.is_some(), producing.over);
+        let short = !broken && !over && !self.refill(books);
+        match (heard || broken, short) {
+            (true, _) => Out::Now,
+            (false, true) => Out::Soon,
+            (false, false) => Out::Nothing,
+        }
+    }
+
+    /// Grants empty slots until it has as many as it shall have. False when there are none, or it does not read what it is told.
+    fn refill(&self, books: &mut Books) -> bool {
+        loop {
+            let Some(producing) = &books.producing else { return true };
+            if producing.ahead.len() >= producing.asked {
+                return true;
+            }
+            let Ok(slot) = producing.class.acquire(Wait::Grow) else {
+                return false;
+            };
+            let segment = match books.segments.iter().position(|s| s.has_mut(&slot)) {
+                Some(at) => at,
+                None if self.introduce(books, SegmentHold::of_mut(&slot)) == Ok(true) => books.segments.len() - 1,
+                None => return false,
+            };
+            let name = slot.slot_ref();
+            let at = SlotAt {
+                segment: segment as u16,
+                slot: name.slot as u16,
+                generation: name.generation,
+            };
+            books.granted.grant(segment, name.slot as usize);
+            if let Some(producing) = &mut books.producing {
+                producing.ahead.push((at, slot));
+            }
+            self.tell.tell(books.told, &empty_slot(at));
+            books.told = books.told.wrapping_add(1);
+            self.wake_if_asleep();
+        }
+    }
+}

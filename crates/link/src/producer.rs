@@ -1,0 +1,267 @@
+//! A client that fills frames for others: in memory of the share's owner, which shows them.
+
+use crate::{
+    error::Error,
+    join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, sleep_until_told, slot_at},
+    message::{FrameMessage, SlotAt, empty_slot_of},
+    place::Place,
+    socket::{Received, Socket},
+    wire::{Caps as WireCaps, ClientPolicy, Failure, FromClient, Hello, ToClient, version},
+};
+use beamline_arena::{Access, FarPool, Pool, SharedPage, SlotMut, grant::PublishPage, grant::Told};
+use beamline_media::{Caps, Frame, FrameInfo, FrameMut, Layout};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How a share is produced for.
+#[derive(Clone, Copy, Debug)]
+pub struct ProducerOptions {
+    /// Empty frames that are granted ahead, 1 to 32 and at most what the share allows.
+    pub ahead: u32,
+}
+
+impl Default for ProducerOptions {
+    fn default() -> Self {
+        ProducerOptions { ahead: 4 }
+    }
+}
+
+/// A share that we fill. One thread produces; what it has published may be kept and read as long as one likes: its slot comes back to the
+/// owner with the last hold, here and there.
+#[derive(Debug)]
+pub struct Producer {
+    name: String,
+    socket: Arc<Socket>,
+    pool: FarPool,
+    page: SharedPage<PublishPage>,
+    caps: Caps,
+    /// Entries of the owner's that were read; entries of ours that were told.
+    read: u32,
+    told: u32,
+    /// Slots that nobody fills yet.
+    empty: VecDeque<SlotMut>,
+    /// Those that are being filled, as the owner knows them.
+    out: Vec<SlotAt>,
+    looked: Instant,
+    over: Option<Option<Failure>>,
+}
+
+impl Producer {
+    /// Joins a share whose owner takes producers ([`crate::Publisher::host`]), to fill pictures of `caps`. `pool` is where its memory is
+    /// counted.
+    ///
+    /// Blocks: up to 5 s, or until `cancelled`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Told`] when the owner refuses, [`Error::Stranger`], [`Error::Protocol`], [`Error::Timeout`].
+    pub fn connect(
+        place: &Place,
+        pool: &Pool,
+        caps: Caps,
+        options: ProducerOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        let (socket, name) = (
+            Socket::connect(place, Instant::now() + HELLO_PATIENCE, cancelled)?,
+            place.name(),
+        );
+        let hello = Hello {
+            version: version(),
+            hold: options.ahead,
+            queue: 1,
+            policy: ClientPolicy::Latest,
+            look: false,
+            produce: Some(WireCaps::of(&caps)),
+        };
+        socket.send(&FromClient::Hello(hello), &[])?;
+        let Welcome { fds, .. } = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;
+        let [tell, returns, wake, page] =
+            <[_; 4]>::try_from(fds).map_err(|_| Error::Protocol("a welcome without its four fds".into()))?;
+        let socket = Arc::new(socket);
+        let tell = SharedPage::attach(tell, Access::Read)?;
+        let returns = SharedPage::attach(returns, Access::Shared)?;
+        Ok(Producer {
+            name: name.into(),
+            pool: FarPool::new(pool, Access::Shared, tell, returns, wake, socket.clone()),
+            page: SharedPage::attach(page, Access::Shared)?,
+            socket,
+            caps,
+            read: 0,
+            told: 0,
+            empty: VecDeque::new(),
+            out: Vec::new(),
+            looked: Instant::now(),
+            over: None,
+        })
+    }
+
+    /// What it fills.
+    #[must_use]
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// From now on it fills pictures of another format.
+    ///
+    /// # Errors
+    /// [`Error::Os`], [`Error::Timeout`] when the owner does not listen.
+    pub fn set_caps(&mut self, caps: &Caps) -> Result<(), Error> {
+        self.say(&FromClient::Caps(WireCaps::of(caps)))?;
+        self.caps = caps.clone();
+        // They have the size of the old format: they go back, and others come.
+        self.empty.clear();
+        Ok(())
+    }
+
+    /// An empty picture in the owner's memory; its bytes are whatever was there before. `None` when none was granted within the time:
+    /// readers hold them all.
+    ///
+    /// # Errors
+    /// [`Error::Gone`], [`Error::Told`] when the owner has ended the share, [`Error::Frame`] for an impossible size.
+    pub fn frame(&mut self, info: FrameInfo, timeout: Duration) -> Result<Option<FrameMut>, Error> {
+        let layout = Layout::aligned(info.format, info.coded)?;
+        if self.caps.pixel_format != Some(info.format) || self.caps.size != info.coded {
+            let caps = Caps {
+                pixel_format: Some(info.format),
+                size: info.coded,
+                ..self.caps.clone()
+            };
+            self.set_caps(&caps)?;
+        }
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.take_granted()?;
+            while let Some(slot) = self.empty.pop_front() {
+                // One that was granted for the format before.
+                if slot.len() < layout.len {
+                    continue;
+                }
+                self.note_out(&slot)?;
+                return Ok(Some(FrameMut::new(info, slot, &layout)?));
+            }
+            if self.looked.elapsed() >= LOOK {
+                self.hear()?;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            sleep_until_told(&self.pool, self.read, left.min(LOOK));
+        }
+    }
+
+    fn note_out(&mut self, slot: &SlotMut) -> Result<(), Error> {
+        let at = self.pool.place_of_mut(slot).ok_or(Error::NotOurs).map(slot_at)?;
+        // One that was dropped unfilled has come back by another grant.
+        self.out.retain(|o| (o.segment, o.slot) != (at.segment, at.slot));
+        self.out.push(at);
+        Ok(())
+    }
+
+    /// Shows a picture that came from [`Producer::frame`] to the owner and all who read the share.
+    ///
+    /// Never waits. Cost: some 100 ns, and a system call when the owner sleeps.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] for any other picture, and for one that was shown already.
+    pub fn publish(&mut self, frame: &Frame) -> Result<(), Error> {
+        let (pool, out) = (&self.pool, &self.out);
+        let message = FrameMessage::of(frame, u64::from(self.told), |lease| {
+            place(pool, lease).filter(|at| out.contains(at))
+        })
+        .ok_or(Error::NotOurs)?;
+        self.out.retain(|at| !message.slots[..message.slot_count].contains(at));
+        self.page.tell(self.told, &message.encode());
+        self.told = self.told.wrapping_add(1);
+        if self.pool.tell().must_wake_owner() {
+            self.pool.wake_owner();
+        }
+        Ok(())
+    }
+
+    /// Says that it was the last picture.
+    ///
+    /// # Errors
+    /// As [`Producer::set_caps`].
+    pub fn end(&mut self) -> Result<(), Error> {
+        self.say(&FromClient::End)
+    }
+
+    /// Says that it has failed.
+    ///
+    /// # Errors
+    /// As [`Producer::set_caps`].
+    pub fn fail(&mut self, failure: Failure) -> Result<(), Error> {
+        self.say(&FromClient::Failed(failure))
+    }
+
+    fn say(&self, message: &FromClient) -> Result<(), Error> {
+        match self.socket.send(message, &[]) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Timeout(self.name.clone())),
+            Err(_) => Err(Error::Gone(self.name.clone())),
+        }
+    }
+
+    /// Reads what was granted.
+    fn take_granted(&mut self) -> Result<(), Error> {
+        loop {
+            match self.pool.tell().read(self.read) {
+                Told::Nothing => return Ok(()),
+                Told::Overrun => return Err(Error::Protocol("slots were granted over unread ones".into())),
+                Told::Entry(words) => {
+                    self.read = self.read.wrapping_add(1);
+                    let at = empty_slot_of(&words)?;
+                    if !self.pool.knows(u32::from(at.segment)) {
+                        // Its fd was sent before the entry was told.
+                        self.hear()?;
+                    }
+                    let slot = self
+                        .pool
+                        .receive_mut(u32::from(at.segment), u32::from(at.slot), at.generation)
+                        .ok_or_else(|| Error::Protocol("a slot that cannot be written".into()))?;
+                    self.empty.push_back(slot);
+                }
+            }
+        }
+    }
+
+    /// Reads what the socket has.
+    fn hear(&mut self) -> Result<(), Error> {
+        self.looked = Instant::now();
+        while self.over.is_none() {
+            match self.socket.receive::<ToClient>() {
+                Ok(Received::Message(message, fds)) => self.heard(message, fds)?,
+                Ok(Received::Nothing) => return Ok(()),
+                Ok(Received::End) | Err(Error::Os { .. }) => return Err(Error::Gone(self.name.clone())),
+                Err(other) => return Err(other),
+            }
+        }
+        match &self.over {
+            Some(Some(failure)) => Err(Error::Told(failure.clone())),
+            _ => Err(Error::Gone(self.name.clone())),
+        }
+    }
+
+    fn heard(&mut self, message: ToClient, fds: Vec<rustix::fd::OwnedFd>) -> Result<(), Error> {
+        match message {
+            ToClient::Segment {
+                number,
+                slot_size,
+                slots,
+            } => {
+                let fd = fds.into_iter().next();
+                let fd = fd.ok_or_else(|| Error::Protocol("a segment without its fd".into()))?;
+                let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
+                self.pool.attach(number, fd, slot_size, slots)?;
+            }
+            ToClient::End => self.over = Some(None),
+            ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Some(failure)),
+            _ => return Err(Error::Protocol("something that is nothing for a producer".into())),
+        }
+        Ok(())
+    }
+}
