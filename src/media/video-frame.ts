@@ -167,8 +167,9 @@ export class VideoFrame {
 
   /**
    * The planes as they lie in shared memory: views without a copy (but see `runtime.zeroCopyMode`). Made at the first access; empty
-   * after `close()`. They show the coded size. To be read: what is stored into a frame of another process is undone when it is closed, at
-   * the latest soon after, and warned of with `BEAMLINE_DEV=1`; see {@link VideoFrame.writable}. Throws an `InvalidStateError` when closed.
+   * after `close()`. They show the coded size. To be read: what is stored into a frame of another process is seen by nobody else, found by
+   * samples and undone; with `BEAMLINE_DEV=1` always, and warned of. See {@link VideoFrame.writable}. Throws an `InvalidStateError` when
+   * closed.
    */
   get planes(): readonly FramePlane[] {
     return (this.#planes ??= this.#open())
