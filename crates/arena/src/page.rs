@@ -3,9 +3,8 @@
 use crate::{
     error::Error,
     grant::{PublishPage, ReturnPage, TellPage},
-    segment::{Access, check_seals, map, page_size},
+    segment::{Access, check_seals, map, page_size, seal_for_good, sealed_file},
 };
-use memfd::{FileSeal, MemfdOptions};
 use std::{
     ffi::c_void,
     fs::File,
@@ -56,16 +55,7 @@ impl<T: PageContents> SharedPage<T> {
     pub fn new(name: &str, ours_alone: bool) -> Result<Self, Error> {
         let len = Self::mapped_len();
         let os = |source: std::io::Error| Error::Os { bytes: len, source };
-        let memfd = MemfdOptions::default()
-            .close_on_exec(true)
-            .allow_sealing(true)
-            .create(name)
-            .map_err(|e| os(std::io::Error::other(e)))?;
-        memfd.as_file().set_len(len as u64).map_err(os)?;
-        memfd
-            .add_seals(&[FileSeal::SealShrink, FileSeal::SealGrow])
-            .map_err(|e| os(std::io::Error::other(e)))?;
-        let file = memfd.into_file();
+        let file = sealed_file(name, len).map_err(os)?;
         let base = map(file.as_fd(), len, Access::Shared).map_err(os)?;
         let page = SharedPage {
             file,
@@ -73,12 +63,7 @@ impl<T: PageContents> SharedPage<T> {
             len,
             contents: PhantomData,
         };
-        let last = if ours_alone {
-            rustix::fs::SealFlags::FUTURE_WRITE | rustix::fs::SealFlags::SEAL
-        } else {
-            rustix::fs::SealFlags::SEAL
-        };
-        rustix::fs::fcntl_add_seals(&page.file, last).map_err(|e| os(e.into()))?;
+        seal_for_good(&page.file, ours_alone).map_err(os)?;
         Ok(page)
     }
 

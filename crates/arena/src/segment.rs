@@ -6,7 +6,10 @@
 
 use crate::error::Error;
 use memfd::{FileSeal, MemfdOptions};
-use rustix::mm::{MapFlags, MremapFlags, ProtFlags};
+use rustix::{
+    fs::SealFlags,
+    mm::{MapFlags, MremapFlags, ProtFlags},
+};
 use std::{
     ffi::c_void,
     fs::File,
@@ -71,6 +74,31 @@ pub(crate) fn check_seals(fd: BorrowedFd<'_>, len: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// A new memfd of `len` zeros that stays that long: not inherited by programs that are started.
+pub(crate) fn sealed_file(name: &str, len: usize) -> std::io::Result<File> {
+    let memfd = MemfdOptions::default()
+        .close_on_exec(true)
+        .allow_sealing(true)
+        .create(name)
+        .map_err(std::io::Error::other)?;
+    memfd.as_file().set_len(len as u64)?;
+    memfd
+        .add_seals(&[FileSeal::SealShrink, FileSeal::SealGrow])
+        .map_err(std::io::Error::other)?;
+    Ok(memfd.into_file())
+}
+
+/// The last seals of a file that this process has mapped: nobody takes any back, and with `ours_alone` nobody else can ever map it for
+/// writing.
+pub(crate) fn seal_for_good(file: &File, ours_alone: bool) -> std::io::Result<()> {
+    let write = if ours_alone {
+        SealFlags::FUTURE_WRITE
+    } else {
+        SealFlags::empty()
+    };
+    Ok(rustix::fs::fcntl_add_seals(file, write | SealFlags::SEAL)?)
+}
+
 /// A sealed memfd and the owner's one mapping of it; or another process's, mapped to be read.
 #[derive(Debug)]
 pub struct Segment {
@@ -100,18 +128,10 @@ impl Segment {
             max: isize::MAX as usize,
         })?;
         let os = |source: std::io::Error| Error::Os { bytes: len, source };
-        let memfd = MemfdOptions::default()
-            .close_on_exec(true)
-            .allow_sealing(true)
-            .create(name)
-            .map_err(|e| os(std::io::Error::other(e)))?;
-        memfd.as_file().set_len(len as u64).map_err(os)?;
-        let seal = |seal| memfd.add_seal(seal).map_err(|e| os(std::io::Error::other(e)));
-        seal(FileSeal::SealShrink)?;
-        seal(FileSeal::SealGrow)?;
-        let base = map(memfd.as_file().as_fd(), len, Access::Shared).map_err(os)?;
+        let file = sealed_file(name, len).map_err(os)?;
+        let base = map(file.as_fd(), len, Access::Shared).map_err(os)?;
         let segment = Segment {
-            file: memfd.into_file(),
+            file,
             base,
             len,
             slot_size,
@@ -133,10 +153,9 @@ impl Segment {
         if !self.open.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let last = rustix::fs::SealFlags::FUTURE_WRITE | rustix::fs::SealFlags::SEAL;
-        rustix::fs::fcntl_add_seals(&self.file, last).map_err(|e| Error::Os {
+        seal_for_good(&self.file, true).map_err(|source| Error::Os {
             bytes: self.len,
-            source: e.into(),
+            source,
         })?;
         self.open.store(false, Ordering::Relaxed);
         Ok(())
