@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -42,6 +42,49 @@ describe('openInput: a path, a URL, bytes, a Blob and { size, read } give the sa
   }
   for (const [name, source] of Object.entries(sources)) {
     test(name, async () => assert.equal(await count(source()), 25))
+  }
+})
+
+test('read: nothing where the size promises bytes is said so', async () => {
+  const nothing = { size: 1e6, read: () => new Uint8Array() }
+  await assert.rejects(openInput(nothing), (e) => {
+    assert.ok(e instanceof BeamlineError)
+    assert.equal(e.reason, 'read-failed')
+    assert.match(e.message, /bytes from read\(\) at offset 0, since the size is 1000000, but received none/)
+    return true
+  })
+  const ends = {
+    size: bytes.length,
+    read: (at: number, n: number) => bytes.subarray(Math.min(at, 1000), Math.min(at + n, 1000)),
+  }
+  await assert.rejects(openInput(ends), { reason: 'read-failed', message: /at offset 1000/ })
+})
+
+test('close(): no thread of ours and no file is left when it settles', async () => {
+  const open = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === path
+      } catch {
+        return false // the one that read the folder
+      }
+    })
+  for (let k = 0; k < 60; k++) {
+    const input = await openInput(path)
+    if (k % 3 > 0)
+      for await (const frame of input.video!.frames()) {
+        frame.close()
+        if (k % 3 === 1) break
+      }
+    await input.close()
+    assert.deepEqual([memory.stats().threads, open()], [0, []], `round ${k}`)
+    const capture = await openCapture('pattern:ball?width=64&height=64&live=false')
+    for await (const frame of capture) {
+      frame.close()
+      break
+    }
+    await capture.close()
+    assert.equal(memory.stats().threads, 0, `capture, round ${k}`)
   }
 })
 

@@ -165,6 +165,18 @@ impl ByteSource for CallbackSource {
                 failure: message.into(),
             });
         }
+        if bytes.is_empty()
+            && let Some(len) = self.len
+        {
+            let message = format!(
+                "expected 1 to {want} bytes from read() at offset {offset}, since the size is {len}, but received none"
+            );
+            return Err(Error::Callback {
+                name: self.name.clone(),
+                reading: true,
+                failure: message.into(),
+            });
+        }
         into[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
     }
@@ -303,6 +315,22 @@ mod tests {
             source.read_at(0, &mut [0; 4], &Cancel::new()),
             Err(Error::Cancelled)
         ));
+    }
+
+    #[test]
+    fn nothing_where_bytes_were_promised_is_a_failure_of_the_reader_and_else_the_end() {
+        let read = |len, offset| {
+            let source = CallbackSource::new("js", len, |_, _, reply: Reply<Bytes>| reply.give(Ok(Bytes::new())));
+            source.read_at(offset, &mut [0; 4], &Cancel::new())
+        };
+        let error = read(Some(10), 7).unwrap_err();
+        assert_eq!(error.reason(), "read-failed");
+        assert!(
+            error.to_string().contains("1 to 3 bytes from read() at offset 7"),
+            "{error}"
+        );
+        assert_eq!(read(Some(10), 10).unwrap(), 0);
+        assert_eq!(read(None, 7).unwrap(), 0);
     }
 
     #[test]
