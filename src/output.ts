@@ -21,7 +21,10 @@ export interface CreateOutputOptions {
 
 /** A track of pictures to be encoded. What is left out comes from the first frame, or from `runtime.encoderDefaults`. */
 export interface OutputVideoConfig {
-  /** Codec string (`avc1.640028`) or family (`h264`). */
+  /**
+   * Codec string (`avc1.640028`) or family (`h264`). A level that does not hold the size, rate or bitrate is refused
+   * (`codec-not-supported`, with the string that does): here where both sides are given, else by the first write.
+   */
   codec: string
   /**
    * Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is

@@ -95,6 +95,31 @@ describe('createOutput, addVideo: a typed error that says what was expected', ()
       await output.abort().catch(() => undefined)
     })
   }
+  test('a level that does not hold the pictures: at once when their size is known, else at the first one', async () => {
+    const exceeded = /avc1\.42001e is not supported.*level 3 does not hold.*1280×720.*level 3\.1 does: 'avc1\.42001f'/
+    const said = (error: unknown) =>
+      refused(error, 'NotSupported', 'codec-not-supported') && exceeded.test((error as Error).message)
+    await using output = await createOutput(inside('level.mp4'))
+    const config = { codec: 'avc1.42001e', preset: 'ultrafast' }
+    assert.throws(() => output.addVideo({ ...config, width: 1280, height: 720 }), said)
+    const video = output.addVideo(config)
+    using big = new VideoFrame(new Uint8Array(1280 * 720 * 1.5), {
+      format: 'I420',
+      codedWidth: 1280,
+      codedHeight: 720,
+      timestamp: 0,
+    })
+    await assert.rejects(async () => {
+      await video.write(big)
+      await output.close()
+    }, said)
+    // What the string holds is what is written.
+    await using fitting = await createOutput(inside('level-fits.mp4'))
+    await fitting.addVideo({ ...config, codec: 'avc1.42c01f' }).write(big)
+    await fitting.close()
+    assert.deepEqual(fitting.stats().codecs, ['avc1.42c01f'])
+  })
+
   test('no tracks', async () => {
     const output = await createOutput(inside('no-tracks.mp4'))
     await assert.rejects(output.close(), (e) => e instanceof BeamlineError && e.code === 'InvalidState')

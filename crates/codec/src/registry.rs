@@ -27,8 +27,20 @@ impl Registry {
             .find(|p| p.encoder_name(kind).is_some())
             .ok_or_else(|| Error::NotSupported {
                 what: format!("encoding {}", kind.0),
-                why: "no codec library here has an encoder for it".into(),
+                why: self.no_encoder(kind),
             })
+    }
+
+    /// Why nobody encodes that family: which encoders were looked for.
+    fn no_encoder(&self, kind: EncodedKind) -> String {
+        let names: Vec<_> = self.0.iter().flat_map(|p| p.encoder_names(kind)).copied().collect();
+        if names.is_empty() {
+            return "no codec library here encodes that family".into();
+        }
+        format!(
+            "the codec library has none of the encoders for it ({})",
+            names.join(", ")
+        )
     }
 
     /// Whether some provider decodes that family.
@@ -93,5 +105,78 @@ impl Registry {
                 why: "there is no codec library".into(),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beamline_media::ErrorCode;
+
+    /// A library that was built without encoders.
+    #[derive(Debug)]
+    struct Bare;
+
+    fn refused() -> Error {
+        Error::NotSupported {
+            what: "anything".into(),
+            why: "the library is bare".into(),
+        }
+    }
+
+    impl CodecProvider for Bare {
+        fn name(&self) -> &'static str {
+            "bare"
+        }
+
+        fn can_decode(&self, _kind: EncodedKind) -> bool {
+            false
+        }
+
+        fn encoder_name(&self, _kind: EncodedKind) -> Option<&'static str> {
+            None
+        }
+
+        fn encoder_names(&self, kind: EncodedKind) -> &'static [&'static str] {
+            if kind == EncodedKind::H264 {
+                &["libx264", "libopenh264"]
+            } else {
+                &[]
+            }
+        }
+
+        fn encoder_formats(&self, _kind: EncodedKind) -> Vec<PixelFormat> {
+            Vec::new()
+        }
+
+        fn open_decoder(&self, _: &VideoDecoderConfig, _: Arc<FramePool>) -> Result<Box<dyn VideoDecoder>, Error> {
+            Err(refused())
+        }
+
+        fn open_encoder(&self, _: &VideoEncoderConfig) -> Result<Box<dyn VideoEncoder>, Error> {
+            Err(refused())
+        }
+
+        fn image_formats(&self, _kind: ImageKind) -> Vec<PixelFormat> {
+            Vec::new()
+        }
+
+        fn encode_image(&self, _: &Frame, _: ImageKind) -> Result<Image, Error> {
+            Err(refused())
+        }
+    }
+
+    #[test]
+    fn where_no_encoder_is_there_the_ones_that_were_looked_for_are_named() {
+        let registry = Registry::new(vec![Arc::new(Bare)]);
+        assert_eq!(registry.encoder_name(EncodedKind::H264), None);
+        let error = registry.encoder_formats(EncodedKind::H264).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::NotSupported);
+        assert_eq!(
+            error.to_string(),
+            "encoding h264 is not supported here: the codec library has none of the encoders for it (libx264, libopenh264)"
+        );
+        let error = registry.encoder_formats(EncodedKind("vp9")).unwrap_err();
+        assert!(error.to_string().contains("no codec library here encodes"), "{error}");
     }
 }

@@ -6,11 +6,15 @@
 //! A further family is one row in [`FAMILIES`]; one with parameters of its own brings a module beside `avc.rs`.
 
 mod avc;
+mod level;
 mod mp4a;
 #[cfg(test)]
 mod tests;
 
-pub use self::avc::Avc;
+pub use self::{
+    avc::Avc,
+    level::{Level, LevelExceeded},
+};
 use crate::Error;
 use beamline_media::EncodedKind;
 use std::fmt;

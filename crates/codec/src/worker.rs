@@ -91,6 +91,9 @@ pub trait CodecProvider: Send + Sync + Debug {
     /// The library's name of the encoder that would be taken for that family, if there is one.
     fn encoder_name(&self, kind: EncodedKind) -> Option<&'static str>;
 
+    /// The library's names of all encoders that could be taken for that family, whether they are there or not, best first.
+    fn encoder_names(&self, kind: EncodedKind) -> &'static [&'static str];
+
     /// Formats that the encoder reads as they are, best first. Anything else must be converted before.
     fn encoder_formats(&self, kind: EncodedKind) -> Vec<PixelFormat>;
 

@@ -35,7 +35,10 @@ impl Encoder {
         let Some((name, codec)) = table::encoder_of(config.kind) else {
             return Err(Error::NotSupported {
                 what: format!("encoding {}", config.kind.0),
-                why: "this FFmpeg has no encoder for it that we use (libx264, libopenh264)".into(),
+                why: format!(
+                    "this FFmpeg has no encoder for it that we use ({})",
+                    table::encoder_names(config.kind).join(", ")
+                ),
             });
         };
         check(config, name)?;
@@ -45,6 +48,7 @@ impl Encoder {
         let options = unsafe { x264::set_up(codec.ptr(), name, config) }?;
         codec.open(options, "open the encoder")?;
         let record = h264::record(codec.extradata())?;
+        check_level(config, record.level)?;
         let description = if config.out_of_band {
             Some(record.build()?.into())
         } else {
@@ -177,7 +181,28 @@ fn check(config: &VideoEncoderConfig, name: &str) -> Result<(), Error> {
         (0.01..=1000.0).contains(&rate),
         "a frame rate of 0.01 to 1000".into(),
         rate.to_string(),
-    )
+    )?;
+    let Some(wanted) = h264::wanted(&config.codec)? else {
+        return Ok(());
+    };
+    // A decoder that was chosen by the string must be able to play what comes (WebCodecs: such a config is not supported).
+    let held = wanted.avc.holds(size, config.frame_rate, config.bitrate);
+    held.map_err(|exceeded| Error::NotSupported {
+        what: format!("encoding {}", config.codec),
+        why: exceeded.to_string(),
+    })
+}
+
+/// Whether the level that the encoder has written is no higher than the one that was asked for.
+fn check_level(config: &VideoEncoderConfig, written: u8) -> Result<(), Error> {
+    let asked = h264::wanted(&config.codec)?.map(|wanted| wanted.avc.level);
+    match asked.filter(|asked| written > *asked) {
+        Some(asked) => Err(Error::NotSupported {
+            what: format!("encoding {}", config.codec),
+            why: format!("the encoder needs level {written}/10, not {asked}/10, for it"),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Fields that every encoder of pictures needs.

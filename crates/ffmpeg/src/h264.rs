@@ -3,7 +3,7 @@
 use beamline_codec::{
     Error,
     framing::{AvcConfig, LengthPrefixed, avc_config_from_annexb, is_annexb, nal_type},
-    strings,
+    strings::{self, Avc},
 };
 
 /// What a codec string asks for.
@@ -13,6 +13,8 @@ pub(crate) struct Wanted {
     pub(crate) profile: &'static str,
     /// `level_idc`; 9 is level 1b.
     pub(crate) level: u8,
+    /// The string itself.
+    pub(crate) avc: Avc,
 }
 
 /// Profile and level of a codec string; `None` for an empty one or the bare family.
@@ -37,14 +39,8 @@ pub(crate) fn wanted(codec: &str) -> Result<Option<Wanted>, Error> {
             });
         }
     };
-    // Level 1b of the older profiles is 1.1 with constraint_set3.
-    let old = matches!(profile, "baseline" | "main");
-    let level = if old && avc.level == 11 && avc.constraints & 0x10 != 0 {
-        9
-    } else {
-        avc.level
-    };
-    Ok(Some(Wanted { profile, level }))
+    let level = if avc.is_1b() { 9 } else { avc.level };
+    Ok(Some(Wanted { profile, level, avc }))
 }
 
 /// The record in an encoder's out-of-band data, in whichever of three framings this version gives it: avcC, Annex B, or parameter

@@ -46,6 +46,10 @@ impl CodecProvider for Ffmpeg {
         table::encoder_of(kind).map(|(name, _)| name)
     }
 
+    fn encoder_names(&self, kind: EncodedKind) -> &'static [&'static str] {
+        table::encoder_names(kind)
+    }
+
     fn encoder_formats(&self, kind: EncodedKind) -> Vec<PixelFormat> {
         table::encoder_of(kind).map_or_else(Vec::new, |(name, _)| x264::formats(name).to_vec())
     }

@@ -258,6 +258,17 @@ impl Dict {
         self
     }
 
+    /// What is set for a key.
+    #[cfg(test)]
+    pub(crate) fn get(&self, key: &str) -> Option<String> {
+        let key = ff::c_string(key);
+        // SAFETY: as in `first_key`; a value is a NUL-terminated string as well.
+        unsafe {
+            let entry = ff::av_dict_get(self.0, key.as_ptr(), std::ptr::null(), 0).as_ref()?;
+            Some(CStr::from_ptr(entry.value).to_string_lossy().into_owned())
+        }
+    }
+
     /// The first key in it.
     pub(crate) fn first_key(&self) -> Option<String> {
         let flags = ff::AV_DICT_IGNORE_SUFFIX as c_int;

@@ -71,10 +71,18 @@ pub(crate) fn decoder_of(row: &DecoderRow) -> Option<&'static ff::AVCodec> {
 
 /// The encoder of this FFmpeg for a family, with its name.
 pub(crate) fn encoder_of(kind: EncodedKind) -> Option<(&'static str, &'static ff::AVCodec)> {
-    let row = ENCODERS.iter().find(|row| row.kind == kind)?;
-    row.names
-        .iter()
-        .find_map(|name| find_encoder(name).map(|codec| (*name, codec)))
+    first_of(encoder_names(kind), find_encoder)
+}
+
+/// Encoders that are looked for, best first.
+pub(crate) fn encoder_names(kind: EncodedKind) -> &'static [&'static str] {
+    let row = ENCODERS.iter().find(|row| row.kind == kind);
+    row.map_or(&[], |row| row.names)
+}
+
+/// The first of `names` that is found, and what was found.
+fn first_of<T>(names: &[&'static str], find: impl Fn(&str) -> Option<T>) -> Option<(&'static str, T)> {
+    names.iter().find_map(|name| Some((*name, find(name)?)))
 }
 
 /// The encoder of that name.
@@ -86,4 +94,19 @@ pub(crate) fn find_encoder(name: &str) -> Option<&'static ff::AVCodec> {
 /// A family by FFmpeg's name for it; both agree for all that we name ourselves.
 pub(crate) fn kind_of(name: &'static str) -> EncodedKind {
     EncodedKind(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_libx264_the_next_encoder_is_taken_and_without_any_none() {
+        let names = encoder_names(EncodedKind::H264);
+        let among = |there: &[&str]| first_of(names, |name| there.contains(&name).then_some(())).map(|(name, ())| name);
+        assert_eq!(among(&["libopenh264", "libx264"]), Some("libx264"));
+        assert_eq!(among(&["libopenh264"]), Some("libopenh264"));
+        assert_eq!(among(&["h264_nvenc"]), None);
+        assert!(encoder_names(EncodedKind("vp9")).is_empty());
+    }
 }

@@ -8,7 +8,7 @@
 //! * Quality: frame threads. Realtime: slice threads, which add no delay.
 
 use crate::{h264, raii::Dict, sys as ff};
-use beamline_codec::{EncoderDefaults, Error, LatencyMode, VideoEncoderConfig};
+use beamline_codec::{EncoderDefaults, Error, LatencyMode, VideoEncoderConfig, strings::Level};
 use beamline_media::{PixelFormat, Rational};
 use std::ffi::c_int;
 
@@ -48,6 +48,8 @@ pub(crate) unsafe fn set_up(
     let defaults = EncoderDefaults::of(config.latency_mode);
     let realtime = config.latency_mode == LatencyMode::Realtime;
     let rate = config.frame_rate.unwrap_or(RATE);
+    let wanted = h264::wanted(&config.codec)?;
+    let level = wanted.and_then(|wanted| Some((wanted.avc.limits()?, wanted.avc.profile)));
     let gop = config.key_interval.unwrap_or_else(|| {
         let pictures = f64::from(defaults.key_interval_s) * rate.as_f64();
         pictures.round().clamp(1.0, 100_000.0) as u32
@@ -77,20 +79,47 @@ pub(crate) unsafe fn set_up(
             } else {
                 (bitrate + bitrate / 2, bitrate * 2)
             };
+            // No further than the level goes, where one is asked for.
+            let limit = |value: i64, of: fn(&Level, u8) -> u64| {
+                let most = level.and_then(|(level, profile)| i64::try_from(of(level, profile)).ok());
+                most.map_or(value, |most| value.min(most))
+            };
+            let (most, buffer) = (limit(most, Level::bitrate), limit(buffer, Level::buffer));
             (*ctx).bit_rate = bitrate;
             (*ctx).rc_max_rate = most;
             (*ctx).rc_buffer_size = c_int::try_from(buffer).unwrap_or(c_int::MAX);
         }
     }
-    let wanted = h264::wanted(&config.codec)?;
     if let Some(wanted) = wanted {
         // SAFETY: as above.
         unsafe { (*ctx).level = c_int::from(wanted.level) };
+    }
+    // x264 keeps as many pictures as its preset says, whatever the level.
+    let preset = config.preset.as_deref().unwrap_or(defaults.preset);
+    let most = level.map_or(REFERENCES_MAX, |(level, _)| level.reference_pictures(config.size));
+    if name == "libx264" && references(preset) > most {
+        // SAFETY: as above.
+        unsafe { (*ctx).refs = most.max(1) as c_int };
     }
     Ok(match name {
         "libx264" => x264(config, defaults, wanted),
         _ => openh264(wanted),
     })
+}
+
+/// The most pictures that an H.264 stream refers to.
+const REFERENCES_MAX: u32 = 16;
+
+/// Pictures that x264 refers to with a preset.
+fn references(preset: &str) -> u32 {
+    match preset {
+        "ultrafast" | "superfast" | "veryfast" => 1,
+        "faster" | "fast" => 2,
+        "medium" => 3,
+        "slow" => 5,
+        "slower" => 8,
+        _ => REFERENCES_MAX,
+    }
 }
 
 fn x264(config: &VideoEncoderConfig, defaults: &EncoderDefaults, wanted: Option<h264::Wanted>) -> Dict {
@@ -138,4 +167,26 @@ fn threads(config: &VideoEncoderConfig, realtime: bool) -> c_int {
     let rows = config.size.height.div_ceil(16) as usize;
     let (count, most) = if realtime { (cores, 4) } else { (cores * 3 / 2, 16) };
     count.clamp(1, most).min((rows / 4).max(1)) as c_int
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libopenh264_is_asked_for_the_profile_of_the_string_or_the_nearest_that_it_has() {
+        for (codec, profile) in [
+            ("avc1.42001f", "constrained_baseline"),
+            ("avc1.4d001f", "main"),
+            ("avc1.64001f", "high"),
+            ("h264", "high"),
+        ] {
+            let options = openh264(h264::wanted(codec).unwrap());
+            assert_eq!(options.get("profile").as_deref(), Some(profile), "{codec}");
+            // A picture that is left out would be missing in the file.
+            assert_eq!(options.get("allow_skip_frames").as_deref(), Some("0"));
+        }
+        assert_eq!(formats("libopenh264"), [PixelFormat::I420]);
+        assert!(rare_formats("libopenh264").is_empty());
+    }
 }

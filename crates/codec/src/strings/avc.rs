@@ -35,11 +35,6 @@ const PROFILES: &[(u8, u8, &str)] = &[
     (44, 0, "CAVLC 4:4:4 Intra"),
 ];
 
-/// `level_idc` of every level (Rec. H.264, table A-1). 9 is level 1b in the High profiles.
-const LEVELS: &[u8] = &[
-    9, 10, 11, 12, 13, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52, 60, 61, 62,
-];
-
 impl Avc {
     /// Name of the profile, when the standard has it.
     #[must_use]
@@ -49,16 +44,19 @@ impl Avc {
         PROFILES.iter().find(fits).map(|(.., name)| *name)
     }
 
+    /// Whether it says level 1b: in Baseline, Main and Extended that is level 1.1 with `constraint_set3_flag` (Annex A.3.1).
+    #[must_use]
+    pub fn is_1b(&self) -> bool {
+        let flagged = matches!(self.profile, 66 | 77 | 88) && self.level == 11 && self.constraints & 0x10 != 0;
+        flagged || self.level == 9
+    }
+
     /// Name of the level (`3.1`, `1b`), when the standard has it.
     #[must_use]
     pub fn level_name(&self) -> Option<String> {
-        if !LEVELS.contains(&self.level) {
-            return None;
-        }
-        // Annex A.3.1: in Baseline, Main and Extended, level 1b is level 1.1 with constraint_set3_flag.
-        let flagged = matches!(self.profile, 66 | 77 | 88) && self.level == 11 && self.constraints & 0x10 != 0;
-        Some(match (self.level / 10, self.level % 10) {
-            _ if flagged || self.level == 9 => "1b".to_owned(),
+        let idc = self.limits()?.idc;
+        Some(match (idc / 10, idc % 10) {
+            _ if idc == 9 => "1b".to_owned(),
             (major, 0) => major.to_string(),
             (major, minor) => format!("{major}.{minor}"),
         })

@@ -245,6 +245,68 @@ fn profile_level_and_bitrate_are_kept() {
     }
 }
 
+/// `max_num_ref_frames` and the like, as the command's trace of the parameter sets says it.
+fn traced(packet: &[u8], folder: &std::path::Path, field: &str) -> u32 {
+    let path = folder.join("traced.264");
+    std::fs::write(&path, packet).expect("write");
+    let ran = std::process::Command::new("ffmpeg")
+        .args(["-v", "trace", "-f", "h264", "-i"])
+        .arg(&path)
+        .args(["-c", "copy", "-bsf:v", "trace_headers", "-f", "null", "-"])
+        .output()
+        .expect("the ffmpeg command is there");
+    let text = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.contains(field))
+        .unwrap_or_else(|| panic!("{field} in {text}"));
+    line.rsplit("= ")
+        .next()
+        .expect("a value")
+        .trim()
+        .parse()
+        .expect("a number")
+}
+
+#[test]
+fn a_level_is_kept_or_refused_and_never_raised() {
+    type Change = fn(&mut VideoEncoderConfig);
+    let hd = Size::new(1920, 1080);
+    let folder = tempfile::tempdir().expect("folder");
+    let arena = Arena::default();
+    let pool = pool(&arena);
+    let with = |codec: &str, change: Change| {
+        let mut config = VideoEncoderConfig {
+            codec: codec.into(),
+            out_of_band: false,
+            ..config(hd)
+        };
+        change(&mut config);
+        Ffmpeg::new().open_encoder(&config)
+    };
+    let refused: [(&str, Change, &str); 4] = [
+        ("avc1.64001f", |_| (), "'avc1.640028'"),
+        ("avc1.640028", |c| c.frame_rate = Rational::new(60, 1), "'avc1.64002a'"),
+        ("avc1.420028", |c| c.bitrate = Some(21_000_000), "'avc1.420029'"),
+        ("avc1.640001", |_| (), "no such level"),
+    ];
+    for (codec, change, instead) in refused {
+        let Some(Error::NotSupported { what, why }) = with(codec, change).err() else {
+            panic!("{codec} was taken");
+        };
+        assert!(what.contains(codec) && why.contains(instead), "{what}: {why}");
+    }
+    // Eight reference pictures of that size are too many for level 4, which holds four.
+    let mut encoder = with("avc1.640028", |c| c.preset = Some("slower".into())).expect("encoder");
+    assert_eq!(encoder.format().codec, "avc1.640028");
+    let packets = encode(
+        encoder.as_mut(),
+        (0..2).map(|n| picture(&pool, hd, n, Some(n as i64 * 40_000))),
+    );
+    assert_eq!(traced(&packets[0].data, folder.path(), "max_num_ref_frames"), 4);
+    assert_eq!(traced(&packets[0].data, folder.path(), " level_idc"), 40);
+}
+
 #[test]
 fn impossible_configurations_are_refused() {
     let good = config(Size::new(64, 64));

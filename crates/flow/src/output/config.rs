@@ -90,7 +90,22 @@ impl VideoTrackConfig {
                 got: bitrate.to_string(),
             });
         }
+        if let (Some(avc), Some(width), Some(height)) = (parsed.as_avc(), self.width, self.height) {
+            // Known already; without a size the encoder says so at the first frame.
+            let held = avc.holds(Size::new(width, height), self.frame_rate, self.bitrate);
+            held.map_err(|exceeded| beamline_codec::Error::NotSupported {
+                what: format!("encoding {}", self.codec),
+                why: exceeded.to_string(),
+            })?;
+        }
         Ok(parsed.kind())
+    }
+
+    /// Whether a rate that nobody has said, but a frame's length suggests, is within the level that was asked for. It is a hint for rate
+    /// control: one short first picture must not make a track impossible.
+    pub(super) fn allows(&self, size: Size, rate: Rational) -> bool {
+        let avc = strings::parse(&self.codec).ok().and_then(|parsed| parsed.as_avc());
+        avc.is_none_or(|avc| avc.holds(size, Some(rate), None).is_ok())
     }
 
     /// The size to encode: what is said; one side alone scales the other as much; even, as 4:2:0 wants it, only when scaled.

@@ -87,7 +87,10 @@ impl EncodeTrack {
             size: prepare.size(),
             color: prepare.color(),
             pixel_aspect: prepare.pixel_aspect(),
-            frame_rate: self.config.frame_rate.or_else(|| rate_of(first)),
+            frame_rate: self
+                .config
+                .frame_rate
+                .or_else(|| rate_of(first).filter(|rate| self.config.allows(prepare.size(), *rate))),
             bitrate: self.config.bitrate,
             latency_mode: self.config.latency_mode,
             preset: self.config.preset.clone(),
