@@ -201,10 +201,15 @@ test('record: neither the file nor its poster ever replaces the source', async (
     ['-o', 'other.mp4', '--poster', 'precious.png'],
   ]) {
     const { code, stderr } = await beamline(['record', source, ...more, '--fast'])
-    assert.equal(code, 4, stderr)
+    assert.equal(code, 2, stderr)
     assert.match(stderr, /than the source/)
     assert.equal((await stat(source)).size, size)
   }
+  const raw = join(folder, 'precious.yuv')
+  await writeFile(raw, Buffer.alloc(64 * 64 * 1.5))
+  const { code } = await beamline(['record', 'raw:precious.yuv?width=64&height=64&format=I420', '-o', 'precious.yuv'])
+  assert.equal(code, 2)
+  assert.equal((await stat(raw)).size, 64 * 64 * 1.5)
 })
 
 test('record: film and poster are never one file, by whatever names', async () => {

@@ -105,6 +105,11 @@ function isPictures(name: string): boolean {
   return /^raw:|\.(y4m|png|jpe?g)$/i.test(withoutQuery(name))
 }
 
+/** The file that a source is read from; `undefined` for what is named like no file: a pattern, a device, a row of pictures. */
+export function fileOf(name: string): string | undefined {
+  return [name, withoutQuery(name.replace(/^raw:/, ''))].find((path) => existsSync(path))
+}
+
 function withoutQuery(name: string): string {
   return name.replace(/\?[^?]*$/, '')
 }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { BeamlineError } from '../errors.js'
 import type { QueuePolicy } from '../frame-stream.js'
@@ -10,7 +9,7 @@ import { EXIT } from './commands.js'
 import { sameFile } from './overwrite.js'
 import { Bar, say, sayError, size } from './people.js'
 import { type PosterPlace, stillType, writePoster } from './poster.js'
-import { openSource, type RecordSource, round, SourceError } from './record-source.js'
+import { fileOf, openSource, type RecordSource, round, SourceError } from './record-source.js'
 
 const DEFAULT_FILE = 'beamline-recording.mp4'
 const DEFAULT_SECONDS = 5
@@ -67,8 +66,10 @@ function settingsOf(args: Args): Settings {
   const poster = args.flag('no-poster') ? null : posterOf(args, file)
   if (poster?.replaces && sameFile(poster.path, resolve(file)))
     throw new UsageError(`expected another file for the poster than the film but received '${poster.path}' for both`)
+  const source = args.positionals[0]
+  refuseToOverwrite(source, file, poster)
   return {
-    source: args.positionals[0],
+    source,
     file: resolve(file),
     poster,
     durationUs: Math.round(seconds * 1e6),
@@ -137,12 +138,6 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
     return EXIT.source
   }
   say(source.why)
-  const lost = wouldOverwrite(settings)
-  if (lost) {
-    await source.close()
-    say(`beamline: ${lost}`)
-    return EXIT.target
-  }
   let output: Output
   try {
     output = await createOutput(settings.file)
@@ -169,14 +164,14 @@ async function run(settings: Settings, signal: AbortSignal): Promise<number> {
 }
 
 /** Recording a file into itself, or its poster over it, would lose it. */
-function wouldOverwrite({ source, file, poster }: Settings): string | undefined {
+function refuseToOverwrite(source: string | undefined, file: string, poster: PosterPlace | null): void {
   const picture = poster?.replaces ? poster.path : undefined
-  // A pattern or a device that is named like no file is none.
-  if (source === undefined || !existsSync(source)) return undefined
-  if (sameFile(source, file)) return `expected another file to write than the source but received '${file}' for both`
-  if (picture !== undefined && sameFile(source, picture))
-    return `expected another file for the poster than the source but received '${picture}' for both`
-  return undefined
+  const read = source === undefined ? undefined : fileOf(source)
+  if (read === undefined) return
+  if (sameFile(read, file))
+    throw new UsageError(`expected another file to write than the source but received '${file}' for both`)
+  if (picture !== undefined && sameFile(read, picture))
+    throw new UsageError(`expected another file for the poster than the source but received '${picture}' for both`)
 }
 
 function isFullDisk(error: unknown): error is BeamlineError {
