@@ -157,17 +157,31 @@ test('new VideoFrame(frame, init): says anew what init has, keeps the rest, shar
   frame.close()
 })
 
-test('writable(): the only holder gets the same memory: no slot, no copy', async () => {
+test('writable(): the only holder is the same frame, over the same memory: no slot, no copy', async () => {
   const frame = make()
   const { allocations } = memory.stats()
   const kept = frame.planes[0]?.bytes
   let mine: VideoFrame | undefined
   assert.equal(await copiesOf(() => (mine = frame.writable())), 0)
   assert.equal(memory.stats().allocations, allocations)
+  assert.equal(mine, frame)
   assert.equal(kept?.length, 0, 'views from before are empty')
-  assert.deepEqual([mine?.timestamp, mine?.duration], [10, 5])
-  assert.deepEqual(mine?.planes[0]?.bytes.slice(0, 64), noise(64 * 32 * 1.5).slice(0, 64))
-  mine?.close()
+  assert.deepEqual([frame.timestamp, frame.duration], [10, 5])
+  const bytes = frame.planes[0]?.bytes
+  assert.deepEqual(bytes?.slice(0, 64), noise(64 * 32 * 1.5).slice(0, 64))
+  // What is written is seen by whoever comes later, in every mode.
+  bytes![3] = (bytes![3] ?? 0) ^ 0xff
+  const written = bytes![3]
+  const clone = frame.clone()
+  assert.equal(clone.planes[0]?.bytes[3], written)
+  clone.close()
+  const { openFrames } = memory.stats()
+  const again = frame.writable()
+  assert.equal(again.planes[0]?.bytes[3], written)
+  assert.equal(memory.stats().openFrames, openFrames)
+  again.close()
+  frame.close()
+  assert.throws(() => frame.writable(), closed)
 })
 
 test('writable(): with another holder it is a copy, counted once, and the other sees nothing of it', async () => {

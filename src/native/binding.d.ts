@@ -45,7 +45,7 @@ export declare class NativeRuntime {
   copyTo(id: number, into: Uint8Array, json: string): BindingResult<boolean>
   /** Converts the visible part of a frame on another thread into a packed frame of another format; settles with `[id, layout]`. */
   convert(request: number, id: number, format: number, color: Array<number>): BindingResult<boolean>
-  /** The frame for writing: `[id, layout]` of itself, when we are its only holder, else of a copy. The old number is void. */
+  /** The frame for writing: `[id, layout]` of itself, when we are its only holder, else of a copy: then the old number is void. */
   writable(id: number): BindingResult<Array<number>>
   /** Leaves the frame for another worker_thread; gives a token that is good once. */
   putToken(id: number): BindingResult<number>

@@ -73,14 +73,20 @@ impl NativeRuntime {
         Ok(Held::free(made.freeze().with_info(|i| i.visible = info.visible)))
     }
 
-    fn make_writable(&self, id: f64) -> Result<Held, BindingError> {
-        let held = self
-            .frames
-            .borrow_mut()
-            .remove(id)
-            .ok_or_else(|| BindingError::closed("the frame"))?;
-        held.try_unshare()
-            .or_else(|shared| Ok(Held::free(copy_frame(&self.runtime, &shared.frame, &self.pool)?)))
+    /// Its number and layout: the same ones when it is written in its place. Without memory for a copy it stays as it was.
+    fn make_writable(&self, id: f64) -> Result<(f64, usize), BindingError> {
+        let closed = || BindingError::closed("the frame");
+        let alone = self.frames.borrow_mut().update(id, |held| match held.try_unshare() {
+            Ok(alone) => (alone, true),
+            Err(shared) => (shared, false),
+        });
+        if alone.ok_or_else(closed)? {
+            let layout = LayoutKey::of(&self.held(id)?.frame);
+            return Ok((id, self.layouts.borrow_mut().number_of(layout)));
+        }
+        let copy = copy_frame(&self.runtime, &self.held(id)?.frame, &self.pool)?;
+        self.frames.borrow_mut().remove(id);
+        Ok(self.adopt(Held::free(copy)))
     }
 }
 
@@ -160,13 +166,10 @@ impl NativeRuntime {
         })())
     }
 
-    /// The frame for writing: `[id, layout]` of itself, when we are its only holder, else of a copy. The old number is void.
+    /// The frame for writing: `[id, layout]` of itself, when we are its only holder, else of a copy: then the old number is void.
     #[napi]
     pub fn writable(&self, id: f64) -> BindingResult<Vec<f64>> {
-        cross(self.make_writable(id).map(|held| {
-            let (id, layout) = self.adopt(held);
-            vec![id, layout as f64]
-        }))
+        cross(self.make_writable(id).map(|(id, layout)| vec![id, layout as f64]))
     }
 
     /// Leaves the frame for another worker_thread; gives a token that is good once.

@@ -49,6 +49,15 @@ impl<T> Table<T> {
         self.find(id).and_then(|i| self.entries[i].1.as_mut())
     }
 
+    /// Puts what `change` makes of a value in its place; its number stays. `None` when there is none.
+    pub(crate) fn update<R>(&mut self, id: f64, change: impl FnOnce(T) -> (T, R)) -> Option<R> {
+        let index = self.find(id)?;
+        let entry = &mut self.entries[index].1;
+        let (value, result) = change(entry.take()?);
+        *entry = Some(value);
+        Some(result)
+    }
+
     /// Takes a value out; its number is void from now on.
     pub(crate) fn remove(&mut self, id: f64) -> Option<T> {
         let index = self.find(id)?;
