@@ -207,8 +207,8 @@ export declare class VideoFrame {
 	 */
 	copyTo(destination: AllowSharedBufferSource, options?: VideoFrameCopyToOptions): Promise<PlaneLayout[]>;
 	/**
-	 * A frame that may be written, over the same memory when nobody else holds it, else over a copy (counted). This frame is closed in both
-	 * cases: go on with what is returned.
+	 * A frame that may be written: itself when nobody else holds its memory, else one over a copy (counted), and this one is closed. Go on
+	 * with what is returned, and take its `planes` anew: views from before are empty in both cases.
 	 *
 	 * Throws an `InvalidStateError` when closed.
 	 */
@@ -756,7 +756,10 @@ export interface CreateOutputOptions {
 }
 /** A track of pictures to be encoded. What is left out comes from the first frame, or from `runtime.encoderDefaults`. */
 export interface OutputVideoConfig {
-	/** Codec string (`avc1.640028`) or family (`h264`). */
+	/**
+	 * Codec string (`avc1.640028`) or family (`h264`). A level that does not hold the size, rate or bitrate is refused
+	 * (`codec-not-supported`, with the string that does): here where both sides are given, else by the first write.
+	 */
 	codec: string;
 	/**
 	 * Width in pixels: frames are scaled when theirs differs. Of an odd one (from a frame, too) the encoder takes one pixel less: 333 is
@@ -870,7 +873,10 @@ export interface MemoryStats {
 	slots: number;
 	/** Slots in use now. */
 	live: number;
-	/** The most slots that were in use at once (summed over pools: an upper bound). */
+	/**
+	 * An upper bound of the slots that were in use at once: each class of sizes in each pool remembers its own highest mark, and this is
+	 * their sum, as if all had been reached at the same time.
+	 */
 	highWater: number;
 	/** How often somebody had to wait for a slot, ever. */
 	waits: number;

@@ -15,6 +15,13 @@ interface Waiting {
   resolve(): void
   reject(error: unknown): void
   drop(): void
+  readonly signal: AbortSignal | undefined
+}
+
+/** Waiting writes of one signal, and the one listener that they share: Node warns of more than ten listeners. */
+interface Watch {
+  writes: number
+  readonly listener: () => void
 }
 
 /** Writes of one track, in their order, with back-pressure as promises. */
@@ -23,6 +30,7 @@ export class Lane {
   readonly output: object
   readonly #waiting: Waiting[] = []
   readonly #idle: Array<() => void> = []
+  readonly #watched = new Map<AbortSignal, Watch>()
   /** What writes are told once nothing is taken any more. */
   #over: { reason: unknown } | undefined
 
@@ -42,30 +50,47 @@ export class Lane {
       return Promise.reject(error)
     }
     return new Promise<void>((resolve, reject) => {
-      const drop = keep()
-      const item: Waiting = { attempt, resolve, reject, drop }
-      const abort = () => {
-        const at = this.#waiting.indexOf(item)
-        if (at < 0) return
-        this.#waiting.splice(at, 1)
-        drop()
-        reject(signal?.reason)
-        if (this.#waiting.length === 0) this.#rest()
-      }
-      item.resolve = () => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      }
-      item.reject = (error) => {
-        signal?.removeEventListener('abort', abort)
-        reject(error)
-      }
-      signal?.addEventListener('abort', abort, { once: true })
-      if (this.#waiting.push(item) === 1) {
+      this.#watch(signal)
+      if (this.#waiting.push({ attempt, resolve, reject, drop: keep(), signal }) === 1) {
         engine().hold()
         engine().onRoom(this.writer, () => this.#room())
       }
     })
+  }
+
+  #watch(signal: AbortSignal | undefined): void {
+    if (!signal) return
+    const watch = this.#watched.get(signal)
+    if (watch) {
+      watch.writes++
+      return
+    }
+    const listener = () => this.#abort(signal)
+    this.#watched.set(signal, { writes: 1, listener })
+    signal.addEventListener('abort', listener, { once: true })
+  }
+
+  /** One write less that waits. */
+  #unwatch({ signal }: Waiting): void {
+    if (!signal) return
+    const watch = this.#watched.get(signal)
+    if (!watch || --watch.writes > 0) return
+    this.#watched.delete(signal)
+    signal.removeEventListener('abort', watch.listener)
+  }
+
+  /** Ends all waits of that signal, in their order. */
+  #abort(signal: AbortSignal): void {
+    const over = this.#waiting.filter((item) => item.signal === signal)
+    if (over.length === 0) return
+    const rest = this.#waiting.filter((item) => item.signal !== signal)
+    this.#waiting.splice(0, Infinity, ...rest)
+    for (const item of over) {
+      this.#unwatch(item)
+      item.drop()
+      item.reject(signal.reason)
+    }
+    if (rest.length === 0) this.#rest()
   }
 
   /** Takes nothing more; settles when nothing waits for room any more. */
@@ -80,6 +105,7 @@ export class Lane {
     this.#over = { reason }
     if (this.#waiting.length === 0) return
     for (const item of this.#waiting.splice(0)) {
+      this.#unwatch(item)
       item.drop()
       item.reject(reason)
     }
@@ -107,6 +133,7 @@ export class Lane {
         item.reject(error)
       }
       item.drop()
+      this.#unwatch(item)
       this.#waiting.shift()
     }
     this.#rest()

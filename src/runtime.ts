@@ -8,7 +8,10 @@ export interface MemoryStats {
   slots: number
   /** Slots in use now. */
   live: number
-  /** The most slots that were in use at once (summed over pools: an upper bound). */
+  /**
+   * An upper bound of the slots that were in use at once: each class of sizes in each pool remembers its own highest mark, and this is
+   * their sum, as if all had been reached at the same time.
+   */
   highWater: number
   /** How often somebody had to wait for a slot, ever. */
   waits: number

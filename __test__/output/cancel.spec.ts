@@ -149,6 +149,59 @@ describe('a close() that waits', () => {
   })
 })
 
+test('write({ signal }): thirty that wait share one listener, cancel in their order, and Node warns of nothing', async () => {
+  const warnings: string[] = []
+  const note = (warning: Error) => void warnings.push(String(warning))
+  process.on('warning', note)
+  const output = await createOutput({ write: () => new Promise<void>(() => undefined) })
+  const video = output.addVideo({ ...QUICK, queue: 1 })
+  const controller = new AbortController()
+  const { signal } = controller
+  let listeners = 0
+  const { addEventListener, removeEventListener } = signal
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++
+    addEventListener.apply(signal, args)
+  }
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners--
+    removeEventListener.apply(signal, args)
+  }
+  const ended: number[] = []
+  const bytes = new Uint8Array(64 * 64 * 1.5)
+  const write = (n: number) => {
+    const init = { format: 'I420', codedWidth: 64, codedHeight: 64, timestamp: n * 40_000 } as const
+    using frame = new VideoFrame(bytes, init)
+    return video.write(frame, { signal, keyFrame: true })
+  }
+  // Fill everything on the way: a fragment that the target never takes, then the queue.
+  let waits = false
+  let n = 0
+  while (!waits) {
+    const writing = write(n++)
+    waits = await Promise.race([
+      writing.then(() => false),
+      new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 300)),
+    ])
+    if (waits) writing.catch(() => ended.push(-1))
+  }
+  assert.equal(listeners, 1)
+  const writes = Array.from({ length: 30 }, (_, i) => write(n + i).catch((e: unknown) => (ended.push(i), e)))
+  assert.equal(listeners, 1)
+  const reason = new Error('enough')
+  controller.abort(reason)
+  assert.deepEqual(
+    await Promise.all(writes),
+    Array.from({ length: 30 }, () => reason),
+  )
+  assert.deepEqual(ended, [-1, ...Array.from({ length: 30 }, (_, i) => i)])
+  assert.equal(listeners, 0)
+  await output.abort().catch(() => undefined)
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('warning', note)
+  assert.deepEqual(warnings, [])
+})
+
 test('close({ signal }) with a signal that is aborted already: rejects with its reason, and gives up', async () => {
   const path = join(folder, 'aborted.mp4')
   const output = await createOutput(path)
