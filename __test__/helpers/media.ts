@@ -78,7 +78,8 @@ export const files = {
       '-c:a',
       'aac',
     ]),
-  odd: () => fixture('odd-322x182.mp4', [...short(1), '-an', '-vf', 'scale=322:182', ...x264]),
+  /** `scale` alone would keep 16:9 by pixels that are not square. */
+  odd: () => fixture('odd-322x182.mp4', [...short(1), '-an', '-vf', 'scale=322:182,setsar=1', ...x264]),
   rotated: () => fixture('rotated.mp4', ['-i', files.odd(), '-c', 'copy', '-metadata:s:v', 'rotate=90']),
   /** Pixels of 16:11. */
   anamorphic: () => fixture('anamorphic.mp4', [...short(0.4), '-an', '-vf', 'scale=180:144,setsar=16/11', ...x264]),
