@@ -159,6 +159,19 @@ impl Frame {
         Ok(Frame { info, planes })
     }
 
+    /// A frame of planes that all lie in one slot, each at its offset and stride; those beyond the format's are not looked at. No allocation.
+    ///
+    /// # Errors
+    /// [`FrameError`] when sizes are impossible or a plane does not fit into the slot.
+    pub fn in_one_slot(info: FrameInfo, lease: Lease, at: [(usize, usize); PLANES_MAX]) -> Result<Self, FrameError> {
+        info.check()?;
+        for (i, (offset, stride)) in at.iter().enumerate().take(info.format.plane_count()) {
+            check_plane(&info, i, *offset, *stride, lease.len())?;
+        }
+        let planes = Planes::One { lease, at };
+        Ok(Frame { info, planes })
+    }
+
     /// What it is.
     #[must_use]
     pub fn info(&self) -> &FrameInfo {

@@ -86,6 +86,12 @@ fn impossible_sizes_strides_and_offsets_are_refused() {
         Frame::new(info, Vec::new()),
         Err(FrameError::PlaneCount { .. })
     ));
+    // The same by the way of one slot.
+    let one = |offset, stride| Frame::in_one_slot(info, plane(0, 64)[0].lease.clone(), [(offset, stride); 4]);
+    assert!(one(0, 64).is_ok_and(|frame| frame.plane_bytes(0).1 == 64));
+    assert!(matches!(one(1, 64), Err(FrameError::Plane { .. })));
+    assert!(matches!(one(usize::MAX, 64), Err(FrameError::Plane { .. })));
+    assert!(matches!(one(0, 63), Err(FrameError::Stride { .. })));
 }
 
 #[test]
