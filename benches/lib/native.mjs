@@ -1,4 +1,4 @@
-// What is built for measuring alone: cargo examples, and the two addons of benches/native.
+// What is built for measuring alone: cargo examples, and what lies in benches/native: two addons and a program.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cargoEnv } from '../../scripts/lib/cargo.mjs'
@@ -48,6 +48,18 @@ export async function addon(name) {
   mkdirSync(out, { recursive: true })
   const path = join(out, `${name}.node`)
   copyFileSync(join(targetOf(env), 'release', `lib${library.replaceAll('-', '_')}.so`), path)
+  return path
+}
+
+/** Builds the program of benches/native/link; gives its path. */
+export async function program() {
+  const env = cargoEnv()
+  const manifest = fromRoot('benches', 'native', 'Cargo.toml')
+  const name = 'beamline-bench-link'
+  await cargo(['build', '--release', '--manifest-path', manifest, '-p', name, '--target-dir', targetOf(env)], env)
+  mkdirSync(out, { recursive: true })
+  const path = join(out, 'link')
+  copyFileSync(join(targetOf(env), 'release', name), path)
   return path
 }
 

@@ -37,7 +37,11 @@ pub fn run(side: &str, count: usize) -> Outcome {
         let all: Vec<_> = times.iter().map(|t| format!("{:.1}", pick(t))).collect();
         all.join(",")
     };
-    println!("{{\"fromEnd\":[{}],\"fromKill\":[{}]}}", list(|t| t.from_end), list(|t| t.from_kill));
+    println!(
+        "{{\"fromEnd\":[{}],\"fromKill\":[{}]}}",
+        list(|t| t.from_end),
+        list(|t| t.from_kill)
+    );
     Ok(())
 }
 
@@ -52,7 +56,10 @@ pub fn hold(side: &str, way: &str) -> Outcome {
         std::thread::sleep(Duration::MAX);
     }
     let node = NodeBuilder::new().create::<ipc::Service>()?;
-    let service = node.service_builder(&way.try_into()?).publish_subscribe::<[u8]>().open()?;
+    let service = node
+        .service_builder(&way.try_into()?)
+        .publish_subscribe::<[u8]>()
+        .open()?;
     let subscriber = service.subscriber_builder().create()?;
     println!("joined");
     let mut samples = Vec::new();
@@ -135,7 +142,10 @@ fn reader(side: &str, way: &str, show: impl Fn() -> Outcome) -> Outcome<(Child, 
 fn ended(child: &Child, out: &BufReader<ChildStdout>) -> Outcome<bool> {
     let pid = Pid::from_raw(child.id() as i32).ok_or("no pid")?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    readable(&[PollFd::new(&pidfd, PollFlags::IN), PollFd::new(out.get_ref(), PollFlags::empty())])
+    readable(&[
+        PollFd::new(&pidfd, PollFlags::IN),
+        PollFd::new(out.get_ref(), PollFlags::empty()),
+    ])
 }
 
 fn readable(fds: &[PollFd<'_>]) -> Outcome<bool> {
@@ -147,7 +157,10 @@ fn clock(child: &Child, out: &BufReader<ChildStdout>, back: impl Fn() -> Outcome
     let pid = Pid::from_raw(child.id() as i32).ok_or("no pid")?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     // Its stdout without a wish is readable at its end alone.
-    let fds = [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(out.get_ref(), PollFlags::empty())];
+    let fds = [
+        PollFd::new(&pidfd, PollFlags::IN),
+        PollFd::new(out.get_ref(), PollFlags::empty()),
+    ];
     let killed = Instant::now();
     kill_process(pid, Signal::KILL)?;
     let mut end = None;
@@ -156,7 +169,10 @@ fn clock(child: &Child, out: &BufReader<ChildStdout>, back: impl Fn() -> Outcome
             let now = Instant::now();
             let end = end.unwrap_or(now);
             let us = |since: Instant| (now - since).as_nanos() as f64 / 1000.0;
-            return Ok(Times { from_end: us(end), from_kill: us(killed) });
+            return Ok(Times {
+                from_end: us(end),
+                from_kill: us(killed),
+            });
         }
         if end.is_none() && readable(&fds)? {
             end = Some(Instant::now());

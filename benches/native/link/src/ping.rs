@@ -97,7 +97,16 @@ fn clocked(turns: u32, mut turn: impl FnMut(u8) -> Outcome) -> Outcome<f64> {
 
 fn map_word(fd: BorrowedFd<'_>) -> Outcome<&'static AtomicU32> {
     // SAFETY: a fresh mapping of one page, never unmapped.
-    let base = unsafe { mmap(ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)? };
+    let base = unsafe {
+        mmap(
+            ptr::null_mut(),
+            4096,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            fd,
+            0,
+        )?
+    };
     // SAFETY: mapped for good, aligned, zeroed by the kernel; both sides use it as an atomic alone.
     Ok(unsafe { &*base.cast::<AtomicU32>() })
 }
@@ -158,7 +167,9 @@ impl End {
         let pool = FramePool::new(&Arena::default(), PoolConfig::new("bench"));
         let info = FrameInfo::new(format, size);
         // All slots are touched, so that no page is made while the clock runs.
-        let mut slots = (0..8).map(|_| pool.acquire(info, Wait::Grow)).collect::<Result<Vec<_>, _>>()?;
+        let mut slots = (0..8)
+            .map(|_| pool.acquire(info, Wait::Grow))
+            .collect::<Result<Vec<_>, _>>()?;
         for slot in &mut slots {
             for (plane, _) in slot.planes_mut() {
                 plane.fill(1);
@@ -194,7 +205,10 @@ fn ours(bytes: usize, turns: u32) -> Outcome<f64> {
     let folder = Folder::new()?;
     let mut end = End::new(&folder.at("there"), bytes)?;
     let way = folder.at("");
-    let (_child, _out) = other_side(&["echo", "ours", &bytes.to_string(), way.trim_end_matches('/')], "ready")?;
+    let (_child, _out) = other_side(
+        &["echo", "ours", &bytes.to_string(), way.trim_end_matches('/')],
+        "ready",
+    )?;
     end.join(&folder.at("back"))?;
     clocked(turns, |byte| {
         end.say(byte)?;
@@ -223,12 +237,17 @@ impl Peer {
             Ok(builder.open_or_create()?)
         };
         let events = |name: &str| -> Outcome<_> {
-            let builder = node.service_builder(&format!("{name}-event").as_str().try_into()?).event();
+            let builder = node
+                .service_builder(&format!("{name}-event").as_str().try_into()?)
+                .event();
             Ok(builder.open_or_create()?)
         };
         Ok(Peer {
             bytes,
-            sender: frames(ours)?.publisher_builder().initial_max_slice_len(bytes).create()?,
+            sender: frames(ours)?
+                .publisher_builder()
+                .initial_max_slice_len(bytes)
+                .create()?,
             notifier: events(ours)?.notifier_builder().create()?,
             subscriber: frames(theirs)?.subscriber_builder().create()?,
             listener: events(theirs)?.listener_builder().create()?,

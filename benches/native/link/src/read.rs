@@ -34,7 +34,13 @@ fn cpu_ns() -> f64 {
 fn publish(path: &str, fps: u32, stop: &AtomicBool, started: impl FnOnce()) -> Outcome {
     pin(0)?;
     let publisher = listen(path, PixelFormat::I420, SIZE)?;
-    let pool = FramePool::new(&Arena::default(), PoolConfig { slots: 32, ..PoolConfig::new("bench") });
+    let pool = FramePool::new(
+        &Arena::default(),
+        PoolConfig {
+            slots: 32,
+            ..PoolConfig::new("bench")
+        },
+    );
     started();
     let mut number = 0u8;
     while !stop.load(Ordering::Relaxed) {
@@ -64,9 +70,12 @@ pub fn run(fps: u32, seconds: f64) -> Outcome {
         let (tell, told) = std::sync::mpsc::channel();
         let owner = {
             let (path, stop) = (&path, &stop);
-            scope.spawn(move || publish(path, fps, stop, || {
-                let _ = tell.send(());
-            }).map_err(|e| e.to_string()))
+            scope.spawn(move || {
+                publish(path, fps, stop, || {
+                    let _ = tell.send(());
+                })
+                .map_err(|e| e.to_string())
+            })
         };
         told.recv()?;
         let (mut child, mut out) = other_side(&["reader", &path, &seconds.to_string()], "ready")?;
@@ -99,6 +108,9 @@ pub fn reader(path: &str, seconds: f64) -> Outcome {
     }
     let us = (cpu_ns() - before) / 1000.0 / frames as f64;
     black_box(sum);
-    println!("{{\"us\":{us:.3},\"frames\":{frames},\"seconds\":{:.2}}}", began.elapsed().as_secs_f64());
+    println!(
+        "{{\"us\":{us:.3},\"frames\":{frames},\"seconds\":{:.2}}}",
+        began.elapsed().as_secs_f64()
+    );
     Ok(())
 }

@@ -1,0 +1,23 @@
+// Reads a share as fast as it can: PLACE SECONDS. CPU of the whole process per frame, one byte of `planes` touched.
+import { memory, openCapture, runtime } from '../../dist/index.js'
+
+const [place, seconds] = process.argv.slice(2)
+const WARM = 2000
+
+const capture = await openCapture(`shared:${place}`, { policy: 'drop-oldest' })
+let [frames, sum, before, end] = [0, 0, undefined, 0]
+for await (const frame of capture.frames({ policy: 'drop-oldest', queue: 4 })) {
+  sum += frame.planes[0].bytes[0]
+  frame.close()
+  frames++
+  if (before === undefined) {
+    if (frames < WARM) continue
+    frames = 0
+    before = process.cpuUsage()
+    end = performance.now() + Number(seconds) * 1000
+  } else if (frames % 64 === 0 && performance.now() > end) break
+}
+const { user, system } = process.cpuUsage(before)
+const { copies } = memory.stats()
+console.log(JSON.stringify({ us: (user + system) / frames, frames, copies, mode: runtime.zeroCopyMode, sum }))
+await capture.close()
