@@ -5,7 +5,7 @@
 //! | page | the owner | the client |
 //! |---|---|---|
 //! | [`TellPage`] | writes: a ring of entries, "I sleep" | reads (its mapping is read-only) |
-//! | [`ReturnPage`] | clears dirty bits, else reads | writes: `returned`, `dirty`, "I sleep", how far it has read |
+//! | [`ReturnPage`] | clears dirty bits and "I sleep", else reads | writes: `returned`, `dirty`, "I sleep", how far it has read |
 //! | [`PublishPage`], of a producer | reads | writes: a ring of entries |
 //!
 //! What a client writes is used only as a clamped difference: it can give back no more than it was granted, and nobody else's. Nothing it
@@ -79,7 +79,7 @@ pub struct TellPage {
 #[derive(Debug)]
 #[repr(C)]
 struct Ring {
-    /// Entries written so far (wraps). The client sleeps on the owner's as a futex.
+    /// Entries written so far (wraps).
     written: Line<AtomicU32>,
     entries: [Line<[AtomicU64; WORDS]>; RING],
 }
@@ -88,7 +88,8 @@ struct Ring {
 #[derive(Debug)]
 #[repr(C)]
 pub struct ReturnPage {
-    /// Not 0 while the client sleeps.
+    /// [`ReturnPage::ASLEEP`] while the client sleeps: on this word, as a futex. It lies here and not in the other page because a wait on
+    /// memory that may only be read costs the kernel a second, slow look at the mapping.
     client_sleeps: Line<AtomicU32>,
     /// Entries that it has read (wraps): a hint for statistics.
     read: Line<AtomicU32>,
@@ -194,12 +195,6 @@ impl TellPage {
         self.ring.written.0.load(Ordering::Acquire)
     }
 
-    /// The word on which a client sleeps: it changes with each entry.
-    #[must_use]
-    pub fn futex(&self) -> &AtomicU32 {
-        &self.ring.written.0
-    }
-
     /// Client, after it has told something ([`PublishPage::tell`], [`ReturnPage::give_back`]): whether the owner says that it sleeps.
     #[must_use]
     pub fn must_wake_owner(&self) -> bool {
@@ -237,9 +232,18 @@ impl ReturnPage {
         self.returned[segment].0[slot].fetch_add(1, Ordering::Release);
     }
 
+    /// What the word of [`ReturnPage::futex`] is while the client sleeps.
+    pub const ASLEEP: u32 = 1;
+
+    /// The word on which a client sleeps, while it is [`ReturnPage::ASLEEP`].
+    #[must_use]
+    pub fn futex(&self) -> &AtomicU32 {
+        &self.client_sleeps.0
+    }
+
     /// Client: says that it is about to sleep; it must look at the ring once more before it does.
     pub fn client_sleeps(&self) {
-        self.client_sleeps.0.store(1, Ordering::Relaxed);
+        self.client_sleeps.0.store(Self::ASLEEP, Ordering::Relaxed);
         // SYNC POINT "asleep"
         fence(Ordering::SeqCst);
     }
@@ -255,12 +259,14 @@ impl ReturnPage {
         self.read.0.store(read, Ordering::Relaxed);
     }
 
-    /// Owner, after [`TellPage::tell`]: whether the client says that it sleeps.
+    /// Owner, after [`TellPage::tell`]: whether the client says that it sleeps. Then it says so no more, so that one that is only about to
+    /// sleep does not; and it is to be woken.
     #[must_use]
     pub fn must_wake_client(&self) -> bool {
         // SYNC POINT "asleep"
         fence(Ordering::SeqCst);
-        self.client_sleeps.0.load(Ordering::Relaxed) != 0
+        // Mostly it is awake: a look costs less than an exchange.
+        self.client_sleeps.0.load(Ordering::Relaxed) != 0 && self.client_sleeps.0.swap(0, Ordering::Release) != 0
     }
 
     /// Owner: entries of `written` that the client says it has not read, at most a ring of them.

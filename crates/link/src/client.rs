@@ -221,7 +221,7 @@ impl Client {
             }
             *to = Some(books.segments.get(segment)?.lease(u32::from(at.slot), at.generation)?);
         }
-        message.frame(&leases).ok()
+        message.frame(leases).ok()
     }
 
     /// Hears what came back, and grants what waited for it.
@@ -294,7 +294,7 @@ impl Client {
     pub(crate) fn wake_if_asleep(&self) {
         if self.returns.must_wake_client() {
             // Shared between processes, so without the flag for private ones.
-            let _ = futex::wake(self.tell.futex(), futex::Flags::empty(), 1);
+            let _ = futex::wake(self.returns.futex(), futex::Flags::empty(), 1);
         }
     }
 
@@ -390,7 +390,7 @@ impl Client {
         books.owed[at] = Some(message);
         self.pay(&mut books);
         // A reader that sleeps for frames looks at its socket when it wakes.
-        let _ = futex::wake(self.tell.futex(), futex::Flags::empty(), 1);
+        self.wake_if_asleep();
     }
 
     fn pay(&self, books: &mut Books) {

@@ -6,7 +6,7 @@ use crate::{
     socket::{Received, Socket},
     wire::ToClient,
 };
-use beamline_arena::{FarPool, Lease};
+use beamline_arena::{FarPool, Lease, grant::ReturnPage};
 use beamline_media::Caps;
 use rustix::{event::Timespec, fd::OwnedFd, thread::futex};
 use std::time::{Duration, Instant};
@@ -68,8 +68,13 @@ pub(crate) fn sleep_until_told(pool: &FarPool, read: u32, at_most: Duration) {
             tv_sec: at_most.as_secs() as i64,
             tv_nsec: i64::from(at_most.subsec_nanos()),
         };
-        // It returns at once when the word is not what we read: an entry came meanwhile.
-        let _ = futex::wait(tell.futex(), futex::Flags::empty(), read, Some(&timeout));
+        // It returns at once when we are not asleep any more: an entry came meanwhile.
+        let _ = futex::wait(
+            returns.futex(),
+            futex::Flags::empty(),
+            ReturnPage::ASLEEP,
+            Some(&timeout),
+        );
     }
     returns.client_wakes(read);
 }

@@ -211,13 +211,18 @@ impl FrameMessage {
     ///
     /// # Errors
     /// [`FrameError`] when a plane does not lie in its slot.
-    pub fn frame(&self, leases: &[Option<Lease>; SLOTS_MAX]) -> Result<Frame, FrameError> {
+    pub fn frame(&self, mut leases: [Option<Lease>; SLOTS_MAX]) -> Result<Frame, FrameError> {
+        let place = |at: &PlaneAt| (at.offset as usize, at.stride as usize);
+        if self.slot_count == 1
+            && let Some(lease) = leases[0].take()
+        {
+            // As nearly all are: no list, no clones.
+            return Frame::in_one_slot(self.info, lease, self.planes.each_ref().map(place));
+        }
         let planes = self.planes[..self.info.format.plane_count()].iter().filter_map(|at| {
-            Some(Plane {
-                lease: leases[usize::from(at.slot)].clone()?,
-                offset: at.offset as usize,
-                stride: at.stride as usize,
-            })
+            let lease = leases[usize::from(at.slot)].clone()?;
+            let (offset, stride) = place(at);
+            Some(Plane { lease, offset, stride })
         });
         Frame::new(self.info, planes.collect())
     }
@@ -240,7 +245,7 @@ fn info(format: PixelFormat, words: &Entry) -> Result<FrameInfo, MessageError> {
     let (width, height) = unpair(words[CODED]);
     let (x, y) = unpair(words[VISIBLE_AT]);
     let (visible_width, visible_height) = unpair(words[VISIBLE_SIZE]);
-    if byte(head, 3) > 3 || byte(head, 4) > 1 {
+    if byte(head, 4) > 1 {
         return Err(MessageError::Shape);
     }
     let (num, den) = unpair(words[ASPECT]);
@@ -254,7 +259,13 @@ fn info(format: PixelFormat, words: &Entry) -> Result<FrameInfo, MessageError> {
             height: visible_height,
         },
         pixel_aspect,
-        rotation: Rotation::from_degrees(f64::from(byte(head, 3)) * 90.0),
+        rotation: match byte(head, 3) {
+            0 => Rotation::None,
+            1 => Rotation::Quarter,
+            2 => Rotation::Half,
+            3 => Rotation::ThreeQuarters,
+            _ => return Err(MessageError::Shape),
+        },
         flip: byte(head, 4) == 1,
         color: ColorSpace {
             primaries: byte(color, 0),

@@ -140,7 +140,7 @@ impl Producing {
             // It has mapped what it has filled; readers, who are shown it now, shall never write it.
             segment.segment().close_to_writers()?;
         }
-        Ok(message.frame(&leases)?)
+        Ok(message.frame(leases)?)
     }
 }
 

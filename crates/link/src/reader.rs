@@ -208,7 +208,8 @@ impl Reader {
     /// # Errors
     /// [`Error::Gone`] when the owner's process has ended, [`Error::Told`] when its source has failed; what does not fit the protocol.
     pub fn next(&mut self, timeout: Duration) -> Result<Next, Error> {
-        let deadline = Instant::now() + timeout;
+        // Where a frame waits already nobody asks for the time.
+        let mut deadline = None;
         loop {
             if let Some(caps) = self.pending.take() {
                 self.caps = caps.clone();
@@ -218,6 +219,7 @@ impl Reader {
                 return self.frame(&message);
             }
             let now = Instant::now();
+            let deadline = *deadline.get_or_insert(now + timeout);
             if self.over.is_none() && now.duration_since(self.looked) >= LOOK {
                 self.looked = now;
                 self.hear()?;
@@ -238,31 +240,27 @@ impl Reader {
 
     /// The next entry; with `latest` the newest, what lies before it goes back.
     fn entry(&mut self) -> Result<Option<FrameMessage>, Error> {
-        let mut newest = None;
         // No further than a ring: an owner that never stops telling must not keep us here.
-        for _ in 0..RING {
-            match self.pool.tell().read(self.read) {
-                Told::Nothing => break,
+        let latest = self.options.policy == ClientPolicy::Latest;
+        let mut skips = if latest { RING } else { 0 };
+        loop {
+            let entry = match self.pool.tell().read(self.read) {
+                Told::Nothing => return Ok(None),
                 Told::Overrun => return Err(Error::Protocol("frames were told over unread ones".into())),
-                Told::Entry(entry) => {
-                    self.read = self.read.wrapping_add(1);
-                    let message = FrameMessage::decode(&entry)?;
-                    if let Some(older) = newest.replace(message) {
-                        self.skipped += 1;
-                        drop(self.leases(&older)?);
-                    }
-                    // What was handed over is nobody's older picture.
-                    let handed = newest.as_ref().is_some_and(|m| m.from.is_some());
-                    if handed || self.options.policy != ClientPolicy::Latest {
-                        break;
-                    }
-                }
+                Told::Entry(entry) => entry,
+            };
+            self.read = self.read.wrapping_add(1);
+            let message = FrameMessage::decode(&entry)?;
+            // What was handed over is nobody's older picture.
+            let handed = message.from.is_some();
+            if skips == 0 || handed || self.pool.tell().written() == self.read {
+                self.pool.returns().has_read(self.read);
+                return Ok(Some(message));
             }
+            skips -= 1;
+            self.skipped += 1;
+            drop(self.leases(&message)?);
         }
-        if newest.is_some() {
-            self.pool.returns().has_read(self.read);
-        }
-        Ok(newest)
     }
 
     /// The slots of an entry, all of them.
@@ -282,7 +280,7 @@ impl Reader {
     }
 
     fn frame(&mut self, message: &FrameMessage) -> Result<Next, Error> {
-        let frame = message.frame(&self.leases(message)?)?;
+        let frame = message.frame(self.leases(message)?)?;
         Ok(match message.from {
             Some(client) => Next::Handed(frame, client),
             None => Next::Frame(frame, message.number),
