@@ -11,9 +11,12 @@ export const id = 'reader-cpu'
 export const what = '1080p frame to another process, CPU of the reader per frame when frames wait'
 export const reach = 'Node, `for await`: ≤ 5 µs; a native reader: ≤ 3 µs'
 
+/** Frames that wait for JavaScript at once: as many as a reader may hold. */
+const BURST = 24
+
 /** An owner of its own core, for as long as `run` takes. */
-async function beside(path, place, fps, run) {
-  const [command, ...args] = pinned('0', [path, 'own', place, `${fps}`])
+async function beside(path, place, run) {
+  const [command, ...args] = pinned('0', [path, 'own', place, `${BURST}`])
   const owner = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   try {
     await once(owner.stdout, 'data')
@@ -29,14 +32,14 @@ export async function run({ quick }) {
   const place = join(memory, `reader-${process.pid}`)
   const [seconds, times] = quick ? [0.5, 3] : [0.5, 20]
   const native = (fps, s = seconds) => pinned('0,1', [path, 'read', `${fps}`, `${s}`])
-  const node = pinned('1', work('shared-reader', place, seconds))
+  const node = pinned('1', work('shared-reader', place, BURST, seconds))
   const others = await quiet()
   const runs = { native: [], external: [], wasm: [] }
   for (let i = 0; i < times; i++) {
     runs.native.push((await answer(native(0))).us)
     for (const mode of ['external', 'wasm']) {
       const env = { BEAMLINE_ZERO_COPY: mode }
-      const result = await beside(path, place, 0, () => answer(node, { env }))
+      const result = await beside(path, place, () => answer(node, { env }))
       if (result.mode !== mode) throw new Error(`asked for ${mode}, got ${result.mode}`)
       if (result.copies > 0) throw new Error(`${result.copies} copies`)
       runs[mode].push(result.us)
@@ -54,13 +57,13 @@ export async function run({ quick }) {
   return {
     commands: {
       'native reader, its owner in it': line(native(0)),
-      'owner for Node': line(pinned('0', [path, 'own', place, '0'])),
+      'owner for Node': line(pinned('0', [path, 'own', place, `${BURST}`])),
       'Node reader': `BEAMLINE_ZERO_COPY=… ${line(node)}`,
     },
     others,
     runs: { ...runs, slow },
     figures: [
-      figure('Node, external', runs.external, 5, 'whole process: capture thread, JavaScript, finalizers'),
+      figure('Node, external', runs.external, 5, `whole process: capture thread, JavaScript, finalizers; ${BURST} frames come at once and wait`),
       figure('Node, wasm', runs.wasm, 5, 'the same'),
       figure('native', runs.native, 3, 'whole process'),
       figure('native, 60 frames a second', [slow.us], null, 'each frame wakes it: for comparison'),

@@ -1,12 +1,12 @@
-// Reads a share as fast as it can: PLACE SECONDS. CPU of the whole process per frame, one byte of `planes` touched.
+// Reads a share whose frames come COUNT at once: PLACE COUNT SECONDS. CPU of the whole process per frame, one byte of `planes` touched.
 import { memory, openCapture, runtime } from '../../dist/index.js'
 
-const [place, seconds] = process.argv.slice(2)
+const [place, count, seconds] = process.argv.slice(2)
 const WARM = 2000
 
-const capture = await openCapture(`shared:${place}`, { policy: 'drop-oldest' })
+const capture = await openCapture(`shared:${place}?hold=${count}&policy=drop-oldest`)
 let [frames, sum, before, end] = [0, 0, undefined, 0]
-for await (const frame of capture.frames({ policy: 'drop-oldest', queue: 4 })) {
+for await (const frame of capture.frames({ policy: 'drop-oldest', queue: Number(count) })) {
   sum += frame.planes[0].bytes[0]
   frame.close()
   frames++

@@ -6,7 +6,7 @@
 //! | `ping SIDE BYTES TURNS` | there and back between two processes; SIDE: `futex`, `eventfd`, `ours`, `iceoryx2`; BYTES: 64 or 12441600 |
 //! | `killed SIDE COUNT` | how soon the slots of a killed reader come back; SIDE: `ours`, `iceoryx2` |
 //! | `read FPS SECONDS` | CPU of a reading process per frame; FPS 0: as fast as it reads |
-//! | `own PATH FPS` | publishes at PATH until its stdin ends, for a reader of another kind |
+//! | `own PATH COUNT` | publishes at PATH, COUNT frames at once and again when all are back, until its stdin ends |
 //!
 //! Commands of two processes start themselves again for the other side (`echo`, `hold`, `reader`).
 
@@ -42,7 +42,7 @@ fn main() -> Outcome {
         ["hold", side, way] => killed::hold(side, way),
         ["read", fps, seconds] => read::run(fps.parse()?, seconds.parse()?),
         ["reader", path, seconds] => read::reader(path, seconds.parse()?),
-        ["own", path, fps] => read::own(path, fps.parse()?),
+        ["own", path, burst] => read::own(path, burst.parse()?),
         _ => Err(format!("no such command: {args:?}; see src/main.rs").into()),
     }
 }

@@ -30,12 +30,22 @@ fn cpu_ns() -> f64 {
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 
-/// Publishes until told to stop; `fps` 0: without pause. Each frame is a slot taken, and one byte of it written.
-fn publish(path: &str, fps: u32, stop: &AtomicBool, started: impl FnOnce()) -> Outcome {
+/// When frames are published.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// So many a second; 0: without pause.
+    Rate(u32),
+    /// So many at once, and as many again when all have come back: they wait for their reader, and none is dropped.
+    Bursts(u32),
+}
+
+/// Publishes until told to stop. Each frame is a slot taken, and one byte of it written.
+fn publish(path: &str, pace: Pace, stop: &AtomicBool, started: impl FnOnce()) -> Outcome {
     pin(0)?;
     let publisher = listen(path, PixelFormat::I420, SIZE)?;
+    let arena = Arena::default();
     let pool = FramePool::new(
-        &Arena::default(),
+        &arena,
         PoolConfig {
             slots: 32,
             ..PoolConfig::new("bench")
@@ -43,22 +53,35 @@ fn publish(path: &str, fps: u32, stop: &AtomicBool, started: impl FnOnce()) -> O
     );
     started();
     let mut number = 0u8;
-    while !stop.load(Ordering::Relaxed) {
+    let mut one = || -> Outcome {
         let mut frame = pool.acquire(FrameInfo::new(PixelFormat::I420, SIZE), Wait::Grow)?;
         frame.plane_mut(0).0[0] = number;
         number = number.wrapping_add(1);
         publisher.publish(&frame.freeze());
-        if fps > 0 {
-            thread::sleep(Duration::from_secs(1) / fps);
+        Ok(())
+    };
+    while !stop.load(Ordering::Relaxed) {
+        match pace {
+            Pace::Rate(0) => one()?,
+            Pace::Rate(fps) => {
+                one()?;
+                thread::sleep(Duration::from_secs(1) / fps);
+            }
+            Pace::Bursts(count) => {
+                (0..count).try_for_each(|_| one())?;
+                while arena.stats().live > 0 && !stop.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_micros(100));
+                }
+            }
         }
     }
     Ok(())
 }
 
 /// An owner alone.
-pub fn own(path: &str, fps: u32) -> Outcome {
+pub fn own(path: &str, burst: u32) -> Outcome {
     end_with_stdin();
-    publish(path, fps, &AtomicBool::new(false), || println!("ready"))
+    publish(path, Pace::Bursts(burst), &AtomicBool::new(false), || println!("ready"))
 }
 
 /// An owner here and a reader in a process of its own.
@@ -71,7 +94,7 @@ pub fn run(fps: u32, seconds: f64) -> Outcome {
         let owner = {
             let (path, stop) = (&path, &stop);
             scope.spawn(move || {
-                publish(path, fps, stop, || {
+                publish(path, Pace::Rate(fps), stop, || {
                     let _ = tell.send(());
                 })
                 .map_err(|e| e.to_string())
