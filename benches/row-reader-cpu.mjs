@@ -30,7 +30,7 @@ async function beside(path, place, run) {
 export async function run({ quick }) {
   const path = await program()
   const place = join(memory, `reader-${process.pid}`)
-  const [seconds, times] = quick ? [0.5, 3] : [0.5, 20]
+  const [seconds, times] = quick ? [0.3, 3] : [0.3, 20]
   const native = (fps, s = seconds) => pinned('0,1', [path, 'read', `${fps}`, `${s}`])
   const node = pinned('1', work('shared-reader', place, BURST, seconds))
   const others = await quiet()
