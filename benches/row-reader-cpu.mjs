@@ -11,8 +11,8 @@ export const id = 'reader-cpu'
 export const what = '1080p frame to another process, CPU of the reader per frame when frames wait'
 export const reach = 'Node, `for await`: ≤ 5 µs; a native reader: ≤ 3 µs'
 
-/** Frames that wait for JavaScript at once: as many as a reader may hold. */
-const BURST = 24
+/** Frames that wait for JavaScript at once: with the two on their way as many as a reader may hold. */
+const BURST = 14
 
 /** An owner of its own core, for as long as `run` takes. */
 async function beside(path, place, run) {
