@@ -18,7 +18,6 @@ import * as eventLoop from './row-event-loop.mjs'
 import * as frame from './row-frame.mjs'
 import * as framemd5 from './row-framemd5.mjs'
 import * as grant from './row-grant.mjs'
-import * as killed from './row-killed.mjs'
 import * as ping from './row-ping.mjs'
 import * as readerCpu from './row-reader-cpu.mjs'
 import * as readers from './row-readers.mjs'
@@ -30,7 +29,7 @@ import * as y4m from './row-y4m.mjs'
 /** In the order of the contract. */
 const rows = [arena, frame, wake, transcode, y4m, eventLoop, copies, convert, framemd5].concat(
   // Between processes.
-  [grant, ping, killed, readerCpu, readers, sharedCopies],
+  [grant, ping, readerCpu, readers, sharedCopies],
 )
 
 process.chdir(root)
