@@ -6,6 +6,7 @@ use crate::{
     lease::{Lease, SlotMut, SlotRef},
     ledger::{Ledger, MAX_SLOTS},
     pool::{ArenaInner, PoolInner, Wait},
+    reserve::SetAside,
     segment::Segment,
     stats::Stats,
     stray::Shown,
@@ -46,7 +47,8 @@ pub(crate) struct ClassInner {
     pub(crate) slot_size: usize,
     banks: [OnceLock<Bank>; MAX_BANKS],
     bank_count: AtomicU32,
-    growing: Mutex<()>,
+    pub(crate) growing: Mutex<()>,
+    pub(crate) set_aside: Mutex<SetAside>,
     pub(crate) gate: Gate,
     waits: AtomicU64,
     high_water: AtomicU32,
@@ -83,6 +85,7 @@ impl SizeClass {
             banks: [const { OnceLock::new() }; MAX_BANKS],
             bank_count: AtomicU32::new(0),
             growing: Mutex::new(()),
+            set_aside: Mutex::new(SetAside::default()),
             gate: Gate::default(),
             waits: AtomicU64::new(0),
             high_water: AtomicU32::new(0),
@@ -278,11 +281,16 @@ impl ClassInner {
         }
     }
 
-    fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         self.pool.config.label.clone()
     }
 
-    fn slots(&self) -> u32 {
+    /// Segments that it may still get.
+    pub(crate) fn segments_left(&self) -> u32 {
+        MAX_BANKS as u32 - self.bank_count.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn slots(&self) -> u32 {
         self.banks().map(|b| b.ledger.slots()).sum()
     }
 

@@ -39,6 +39,16 @@ pub enum Error {
     /// The wait was cancelled.
     #[error("waiting for a slot was cancelled")]
     Cancelled,
+    /// What can be set aside for others is set aside already.
+    #[error("pool '{pool}' has {free} slots left to set aside, but {wanted} were asked for")]
+    Promised {
+        /// Label of the pool.
+        pool: String,
+        /// Slots that were asked for.
+        wanted: u32,
+        /// Slots that are left.
+        free: u32,
+    },
     /// A size of zero or beyond what the address space can hold.
     #[error("expected a slot size of 1 to {max} bytes but received {got}")]
     Size {

@@ -123,6 +123,22 @@ impl Lease {
         }
     }
 
+    pub(crate) fn class(&self) -> &Arc<ClassInner> {
+        &self.class
+    }
+
+    /// Tells slots of different size or source apart for as long as one of them, or a [`crate::Reserve`] of them, lives.
+    #[must_use]
+    pub fn class_id(&self) -> usize {
+        Arc::as_ptr(&self.class).addr()
+    }
+
+    /// Slots that its driver has left, for one of a pool that is bound to one; else `None`, and there can be more.
+    #[must_use]
+    pub fn left_for_driver(&self) -> Option<u32> {
+        self.class.left_for_driver()
+    }
+
     /// Whether both hold the same slot.
     #[must_use]
     pub fn same_slot(&self, other: &Lease) -> bool {

@@ -42,6 +42,8 @@ pub mod peer;
 #[cfg(not(loom))]
 mod pool;
 #[cfg(not(loom))]
+mod reserve;
+#[cfg(not(loom))]
 mod segment;
 #[cfg(not(loom))]
 mod stats;
@@ -57,6 +59,7 @@ pub use crate::{
     lease::{Lease, SegmentHold, SlotMut, SlotRef},
     page::{PageContents, SharedPage},
     pool::{Arena, Pool, PoolConfig, Wait},
+    reserve::{LEFT_FOR_DRIVER, Reservation, Reserve},
     segment::{Access, Segment, page_size},
     stats::Stats,
     stray::{PART_PAGES, TURNS},

@@ -265,6 +265,12 @@ impl PoolInner {
         })
     }
 
+    /// What both budgets have left.
+    pub(crate) fn bytes_left(&self) -> u64 {
+        let left = |budget: u64, used: &AtomicU64| budget.saturating_sub(used.load(Ordering::Relaxed));
+        left(self.config.max_bytes, &self.bytes).min(left(self.arena.budget, &self.arena.bytes))
+    }
+
     pub(crate) fn unreserve(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.arena.bytes.fetch_sub(bytes, Ordering::Relaxed);

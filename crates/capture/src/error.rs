@@ -211,6 +211,9 @@ impl Error {
             Error::Link(beamline_link::Error::NotFound(_)) => Some(
                 "source.share(name) in the other process makes it; listDevices({ kind: 'shared' }) tells what is shared now",
             ),
+            Error::Link(beamline_link::Error::Told(failure)) if failure.reason == "share-budget" => Some(
+                "a lower `hold` is set aside more easily (shared:NAME?hold=2); other readers that end make room, and so does more memory for the source",
+            ),
             Error::NothingFound { .. } => Some("%05d stands for five digits with leading zeros, %d for digits without"),
             Error::Frame(FrameError::Memory(_)) => Some("close frames, or ask for a smaller picture"),
             _ => None,

@@ -4,13 +4,14 @@
 
 use crate::{
     error::Error,
+    memory::Memory,
     message::{FrameMessage, SLOTS_MAX, SlotAt},
     produce::Producing,
     socket::Socket,
     wire::{ClientPolicy, Failure, Hello, ToClient},
 };
 use beamline_arena::{
-    SegmentHold, SharedPage,
+    LEFT_FOR_DRIVER, Lease, Reservation, SegmentHold, SharedPage,
     grant::{Granted, RING, ReturnPage, SEGMENTS, TellPage},
     peer::peer_pidfd,
 };
@@ -25,9 +26,6 @@ use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-
-/// Slots of a bound pool that readers leave to its driver.
-const LEFT_FOR_DRIVER: u32 = 2;
 
 /// What a share knows of one reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,6 +77,10 @@ pub(crate) struct Books {
     pub(crate) gone: bool,
     /// It has said goodbye, and is kept for what it holds.
     leaving: bool,
+    /// What it may hold, where the source's memory is known.
+    reservation: Option<Reservation>,
+    /// The source's memory has changed, and what it may hold does not fit: it gets nothing more.
+    refused: bool,
     /// The slots of the last entries, newest last: those that it has not read when it leaves are ours at once.
     log: VecDeque<([SlotAt; SLOTS_MAX], usize)>,
     /// Said while its socket was full: the newest format, and the end. Said again when something comes back, and every few ms.
@@ -126,6 +128,19 @@ enum Room {
     No,
 }
 
+impl Books {
+    /// Whether it has not been told everything.
+    fn owes(&self) -> bool {
+        self.owed.iter().any(Option::is_some)
+    }
+}
+
+/// Whether the driver that this frame's slots belong to has too few left, this frame being out.
+fn short_of_slots(frame: &Frame) -> bool {
+    let left = |lease: &Lease| lease.left_for_driver();
+    frame.leases().filter_map(left).any(|left| left < LEFT_FOR_DRIVER)
+}
+
 fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
     books.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -137,6 +152,7 @@ impl Client {
         socket: Socket,
         hello: Hello,
         producing: Option<Producing>,
+        reservation: Option<Reservation>,
     ) -> Result<Self, Error> {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| Error::os("an eventfd", e))?;
@@ -153,6 +169,7 @@ impl Client {
             hello,
             books: Mutex::new(Books {
                 producing,
+                reservation,
                 ..Books::default()
             }),
         })
@@ -175,7 +192,7 @@ impl Client {
     /// A frame of the source: granted, kept waiting or dropped, by what this reader holds and its policy. Never waits.
     pub(crate) fn offer(&self, frame: &Frame, number: Number) -> Offered {
         let mut books = lock(&self.books);
-        if books.gone || books.leaving || self.produces() {
+        if books.gone || books.leaving || books.refused || self.produces() {
             return Offered::Refused;
         }
         self.drain_books(&mut books);
@@ -199,14 +216,45 @@ impl Client {
             ClientPolicy::Latest => 1,
             _ => self.hello.queue as usize,
         };
-        if books.queue.len() < places {
-            books.queue.push_back((frame.clone(), number));
+        if books.queue.len() >= places {
+            books.dropped += 1;
+            if self.hello.policy == ClientPolicy::DropNewest {
+                return;
+            }
+            books.queue.pop_front();
+        }
+        // What waits here is out for a driver too: it goes before the driver has too little.
+        while short_of_slots(frame) {
+            books.dropped += 1;
+            let gone = match self.hello.policy {
+                ClientPolicy::DropNewest => books.queue.pop_back(),
+                _ => books.queue.pop_front(),
+            };
+            if gone.is_none() {
+                return;
+            }
+        }
+        books.queue.push_back((frame.clone(), number));
+    }
+
+    /// From now on frames lie in this memory: what the reader may hold is set aside there, or it is told that it gets nothing more. What
+    /// it holds stays its own.
+    pub(crate) fn move_to(&self, memory: Option<&Memory>) {
+        let mut books = lock(&self.books);
+        if books.gone || books.leaving || books.refused || self.produces() {
             return;
         }
-        books.dropped += 1;
-        if self.hello.policy != ClientPolicy::DropNewest {
-            books.queue.pop_front();
-            books.queue.push_back((frame.clone(), number));
+        // First: it may be the same memory.
+        books.reservation = None;
+        match memory.map(|m| m.set_aside(&self.hello)) {
+            Some(Ok(reservation)) => books.reservation = Some(reservation),
+            Some(Err(failure)) => {
+                books.refused = true;
+                books.queue.clear();
+                drop(books);
+                self.say(ToClient::Failed(failure));
+            }
+            None => {}
         }
     }
 
@@ -305,20 +353,16 @@ impl Client {
             return Room::Later;
         }
         for lease in frame.leases() {
-            let known = books.segments.iter().find(|s| s.has(lease));
-            let hold = match known {
-                Some(hold) => hold,
-                None => match self.introduce(books, SegmentHold::of(lease)) {
-                    Ok(true) => &books.segments[books.segments.len() - 1],
-                    Ok(false) => return Room::Later,
-                    Err(()) => return Room::No,
-                },
-            };
-            if hold.left_for_driver().is_some_and(|left| left < LEFT_FOR_DRIVER) {
-                return Room::No;
+            if books.segments.iter().any(|s| s.has(lease)) {
+                continue;
+            }
+            match self.introduce(books, SegmentHold::of(lease)) {
+                Ok(true) => {}
+                Ok(false) => return Room::Later,
+                Err(()) => return Room::No,
             }
         }
-        Room::Yes
+        if short_of_slots(frame) { Room::No } else { Room::Yes }
     }
 
     /// Tells of a segment. False: the reader has not read what was told before.
@@ -357,7 +401,7 @@ impl Client {
             self.tell.owner_sleeps();
         }
         self.drain_books(&mut books);
-        if books.granted.outstanding() > 0 || books.owed.iter().any(Option::is_some) {
+        if books.granted.outstanding() > 0 || books.owes() {
             Out::Soon
         } else {
             Out::Nothing
@@ -380,17 +424,18 @@ impl Client {
         self.tell.owner_wakes();
     }
 
-    /// Something for the socket alone. A reader that does not read its socket is told later, when it does: the last format and the end.
-    pub(crate) fn say(&self, message: ToClient) {
+    /// Something for the socket alone. False when it is full: then the last format and the end are told later, by the thread.
+    pub(crate) fn say(&self, message: ToClient) -> bool {
         let mut books = lock(&self.books);
         if books.gone {
-            return;
+            return true;
         }
         let at = usize::from(!matches!(message, ToClient::Caps(_)));
         books.owed[at] = Some(message);
         self.pay(&mut books);
         // A reader that sleeps for frames looks at its socket when it wakes.
         self.wake_if_asleep();
+        !books.owes()
     }
 
     fn pay(&self, books: &mut Books) {
@@ -457,6 +502,7 @@ impl Client {
             return 0;
         }
         books.gone = true;
+        books.reservation = None;
         books.queue.clear();
         let swept = books.granted.outstanding();
         let Books {

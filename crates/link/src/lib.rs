@@ -18,6 +18,7 @@
 //! | `wire.rs` | what the socket carries, as bytes, without I/O |
 //! | `place.rs` | where a share listens |
 //! | `socket.rs` | messages with fds |
+//! | `memory.rs` | what readers may hold, set aside |
 //! | `client.rs` | one reader, from the owner's side |
 //! | `publisher.rs` | the owner |
 //! | `service.rs` | its thread |
@@ -33,6 +34,7 @@ mod client;
 mod error;
 mod hosting;
 mod join;
+mod memory;
 mod message;
 mod place;
 mod produce;

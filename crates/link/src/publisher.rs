@@ -8,6 +8,7 @@
 use crate::{
     client::{Client, ClientInfo, Number},
     error::Error,
+    memory::{self, Memory},
     place::Place,
     produce::Host,
     service::Service,
@@ -22,7 +23,7 @@ use rustix::{
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -55,6 +56,9 @@ pub(crate) struct Shared {
     pub(crate) live: bool,
     pub(crate) caps: Mutex<Caps>,
     pub(crate) clients: RwLock<Vec<Arc<Client>>>,
+    /// Of the last frame; unknown before the first. Locked before `clients`.
+    pub(crate) memory: Mutex<Option<Memory>>,
+    memory_key: AtomicUsize,
     pub(crate) host: Option<Host>,
     pub(crate) published: AtomicU64,
     pub(crate) swept: AtomicU64,
@@ -85,17 +89,40 @@ impl Shared {
     }
 
     pub(crate) fn publish(&self, frame: &Frame) {
+        let key = memory::key(frame);
+        if self.memory_key.load(Ordering::Relaxed) != key {
+            self.change_memory(frame, key);
+        }
         let number = self.published.fetch_add(1, Ordering::Relaxed);
         for client in &*self.clients() {
             client.offer(frame, Number::OfSource(number));
         }
     }
 
+    /// The first frame, or the first of another size or source: what readers may hold is set aside there.
+    #[cold]
+    fn change_memory(&self, frame: &Frame, key: usize) {
+        let mut memory = lock(&self.memory);
+        *memory = Memory::of(frame);
+        self.memory_key.store(key, Ordering::Relaxed);
+        for client in &*self.clients() {
+            client.move_to(memory.as_ref());
+        }
+        // Should there be somebody to be told later.
+        ring(&self.wake);
+    }
+
     pub(crate) fn set_caps(&self, caps: &Caps) {
         *lock(&self.caps) = caps.clone();
-        let message = ToClient::Caps(WireCaps::of(caps));
-        for client in self.clients().iter().filter(|c| !c.produces()) {
-            client.say(message.clone());
+        self.say_to(&ToClient::Caps(WireCaps::of(caps)), |c| !c.produces());
+    }
+
+    fn say_to(&self, message: &ToClient, whom: impl Fn(&Client) -> bool) {
+        let clients = self.clients();
+        let full = |c: &&Arc<Client>| whom(c) && !c.say(message.clone());
+        if clients.iter().filter(full).count() > 0 {
+            // The thread tells them as soon as they read.
+            ring(&self.wake);
         }
     }
 }
@@ -128,6 +155,8 @@ impl Publisher {
             live,
             caps: Mutex::new(caps),
             clients: RwLock::default(),
+            memory: Mutex::new(None),
+            memory_key: AtomicUsize::new(0),
             host,
             published: AtomicU64::new(0),
             swept: AtomicU64::new(0),
@@ -178,9 +207,7 @@ impl Publisher {
         }
         *over = Some(message.clone());
         drop(over);
-        for client in &*self.shared.clients() {
-            client.say(message.clone());
-        }
+        self.shared.say_to(&message, |_| true);
     }
 
     /// Who reads now.

@@ -11,6 +11,7 @@ use crate::{
     socket::{Received, Socket, accept_from},
     wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, ToClient},
 };
+use beamline_arena::Reservation;
 use beamline_media::ErrorCode;
 use rustix::{
     event::{Timespec, epoll},
@@ -304,7 +305,19 @@ impl Service {
             let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
             return;
         }
-        if let Err(error) = self.welcome(stranger, hello) {
+        let shared = Arc::clone(&self.shared);
+        // Until it is among the readers: whoever changes the memory then finds it there. One that produces brings its own.
+        let reads = !hello.look && hello.produce.is_none();
+        let memory = reads.then(|| lock(&shared.memory));
+        let known = memory.as_ref().and_then(|m| m.as_ref());
+        let reservation = match known.map(|m| m.set_aside(&hello)).transpose() {
+            Ok(reservation) => reservation,
+            Err(failure) => {
+                let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
+                return;
+            }
+        };
+        if let Err(error) = self.welcome(stranger, hello, reservation) {
             tracing::debug!(%error, "a reader could not be welcomed");
         }
     }
@@ -341,7 +354,7 @@ impl Service {
         Ok(())
     }
 
-    fn welcome(&mut self, stranger: Stranger, hello: Hello) -> Result<(), Error> {
+    fn welcome(&mut self, stranger: Stranger, hello: Hello, reservation: Option<Reservation>) -> Result<(), Error> {
         let welcome = ToClient::Welcome {
             id: stranger.id,
             caps: WireCaps::of(&lock(&self.shared.caps)),
@@ -358,7 +371,7 @@ impl Service {
             },
             None => None,
         };
-        let client = Arc::new(Client::new(id, pid, socket, hello, producing)?);
+        let client = Arc::new(Client::new(id, pid, socket, hello, producing, reservation)?);
         self.watch(client.wake.as_fd(), id, RETURNED, true)?;
         if let Some(pidfd) = &client.pidfd {
             self.watch(pidfd.as_fd(), id, PIDFD, false)?;

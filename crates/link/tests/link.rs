@@ -120,7 +120,8 @@ fn a_reader_gets_every_frame_as_it_is_and_its_slot_comes_back() {
         drop(got);
         studio.until_live(0);
     }
-    assert!(studio.arena.stats().slots <= 32, "no slot was lost on the way");
+    // What the source began with, and what was set aside for the reader.
+    assert!(studio.arena.stats().slots <= 48, "no slot was lost on the way");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod input;
 mod interleave;
 mod order;
 mod output;
+mod reserve;
 mod sequence;
 mod session;
 mod sinks;
