@@ -13,6 +13,7 @@ use crate::{
     pool::Pool,
     segment::{Access, Segment},
     stray::Shown,
+    sync::{AtomicU64, Ordering},
 };
 use std::{
     any::Any,
@@ -20,6 +21,9 @@ use std::{
     os::fd::OwnedFd,
     sync::{Arc, OnceLock},
 };
+
+/// Bytes of address space that one link may take, far beyond any source and far below what a process has.
+const LINK_MAX: u64 = 1 << 40;
 
 /// What every slot of a link needs to find its way back.
 pub(crate) struct WayBack {
@@ -56,6 +60,7 @@ pub struct FarPool {
     access: Access,
     way_back: Arc<WayBack>,
     segments: [OnceLock<SizeClass>; SEGMENTS],
+    mapped: AtomicU64,
 }
 
 impl FarPool {
@@ -80,6 +85,7 @@ impl FarPool {
                 _alive: alive,
             }),
             segments: [const { OnceLock::new() }; SEGMENTS],
+            mapped: AtomicU64::new(0),
         }
     }
 
@@ -118,7 +124,16 @@ impl FarPool {
             .ok_or_else(|| Error::Foreign {
                 what: format!("segment {number} of {slots} slots"),
             })?;
+        let bytes = slot_size.saturating_mul(slots as usize) as u64;
+        if self.mapped.load(Ordering::Relaxed).saturating_add(bytes) > LINK_MAX {
+            return Err(Error::Foreign {
+                what: format!(
+                    "segment {number} of {slots} slots of {slot_size} bytes, beyond what one source can need"
+                ),
+            });
+        }
         let segment = Segment::attach(fd, slot_size, slots, self.access)?;
+        self.mapped.fetch_add(bytes, Ordering::Relaxed);
         let home = Home::Far {
             way_back: Arc::clone(&self.way_back),
             segment: number,

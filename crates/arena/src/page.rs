@@ -74,7 +74,12 @@ impl<T: PageContents> SharedPage<T> {
     pub fn attach(fd: OwnedFd, access: Access) -> Result<Self, Error> {
         let len = Self::mapped_len();
         check_seals(fd.as_fd(), len)?;
-        let base = map(fd.as_fd(), len, access).map_err(|source| Error::Os { bytes: len, source })?;
+        let base = map(fd.as_fd(), len, access).map_err(|source| match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Error::Foreign {
+                what: "memory that may not be mapped as it must".into(),
+            },
+            _ => Error::Os { bytes: len, source },
+        })?;
         Ok(SharedPage {
             file: fd.into(),
             base,

@@ -52,6 +52,9 @@ pub(crate) fn map(file: BorrowedFd<'_>, len: usize, access: Access) -> std::io::
     NonNull::new(base.cast::<u8>()).ok_or_else(|| std::io::Error::other("mapped at address 0"))
 }
 
+/// What a memfd says that it lies in (`linux/magic.h`).
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+
 /// Whether a fd that came from elsewhere has `len` bytes for good: it can not be cut short under a mapping.
 pub(crate) fn check_seals(fd: BorrowedFd<'_>, len: usize) -> Result<(), Error> {
     let os = |e: rustix::io::Errno| Error::Os {
@@ -59,9 +62,15 @@ pub(crate) fn check_seals(fd: BorrowedFd<'_>, len: usize) -> Result<(), Error> {
         source: e.into(),
     };
     let size = rustix::fs::fstat(fd).map_err(os)?.st_size;
-    if usize::try_from(size).is_ok_and(|size| size < len) {
+    if !usize::try_from(size).is_ok_and(|size| size >= len) {
         return Err(Error::Foreign {
             what: format!("{size} bytes where {len} are needed"),
+        });
+    }
+    // Huge pages must be there when they are touched, else the toucher dies; these are made then.
+    if rustix::fs::fstatfs(fd).map_err(os)?.f_type != TMPFS_MAGIC {
+        return Err(Error::Foreign {
+            what: "memory of another kind than a memfd's".into(),
         });
     }
     // Only memfds have seals: for anything else this fails.

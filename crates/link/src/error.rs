@@ -79,6 +79,7 @@ impl Error {
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => ErrorCode::Data,
             Error::Timeout(_) => ErrorCode::Timeout,
             Error::Cancelled => ErrorCode::Aborted,
+            Error::Arena(beamline_arena::Error::Foreign { .. }) => ErrorCode::Data,
             Error::Arena(_) => ErrorCode::Quota,
             Error::Os { source, .. } => ErrorCode::of_io(source.kind()),
         }
@@ -98,6 +99,7 @@ impl Error {
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => "share-protocol",
             Error::Timeout(_) => "share-silent",
             Error::Cancelled => "cancelled",
+            Error::Arena(beamline_arena::Error::Foreign { .. }) => "share-protocol",
             Error::Arena(_) => "shared-memory",
             Error::Os { .. } => "io",
         }

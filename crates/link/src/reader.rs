@@ -5,7 +5,7 @@ use crate::{
     join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, place, sleep_until_told},
     message::{FrameMessage, SLOTS_MAX},
     place::Place,
-    socket::{Received, Socket},
+    socket::{Received, Socket, bell},
     wire::{CROWDED, ClientPolicy, FromClient, Hello, ToClient, version},
 };
 use beamline_arena::{
@@ -147,6 +147,7 @@ impl Reader {
         let broken = |what: &str| Error::Protocol(what.into());
         let [tell, returns, wake] = <[_; 3]>::try_from(fds).map_err(|_| broken("a welcome without its three fds"))?;
         let socket = Arc::new(socket);
+        let wake = bell(wake)?;
         let tell = SharedPage::attach(tell, Access::Read)?;
         let returns = SharedPage::attach(returns, Access::Shared)?;
         Ok(Reader {

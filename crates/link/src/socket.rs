@@ -20,6 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     io::{IoSlice, IoSliceMut},
     mem::MaybeUninit,
+    os::fd::AsRawFd,
     path::Path,
     time::{Duration, Instant},
 };
@@ -229,6 +230,20 @@ impl Socket {
             self.wait(left.min(Duration::from_millis(20)));
         }
     }
+}
+
+/// The eventfd by which we will wake the other side. Whoever gives a slot back rings it, on whatever thread: it must not block, and must
+/// be nothing where a write does something else.
+pub(crate) fn bell(fd: OwnedFd) -> Result<OwnedFd, Error> {
+    let os = |e: Errno| Error::os("an eventfd of another process", e);
+    let what = rustix::fs::readlink(format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new());
+    // Without /proc it is taken on trust.
+    if what.is_ok_and(|what| what.as_bytes() != b"anon_inode:[eventfd]") {
+        return Err(Error::Protocol("something else than an eventfd to ring".into()));
+    }
+    let flags = rustix::fs::fcntl_getfl(&fd).map_err(os)?;
+    rustix::fs::fcntl_setfl(&fd, flags | rustix::fs::OFlags::NONBLOCK).map_err(os)?;
+    Ok(fd)
 }
 
 /// Waits until an fd is readable or at its end.

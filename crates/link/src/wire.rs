@@ -3,7 +3,7 @@
 //! Messages have a length by themselves (`SOCK_SEQPACKET`); what is longer than [`MESSAGE_MAX`] is cut by the kernel and refused here.
 
 use crate::error::Error;
-use beamline_media::{ColorSpace, ErrorCode, PixelFormat, Rational, Rotation, Size};
+use beamline_media::{ColorSpace, ErrorCode, FrameInfo, PixelFormat, Rational, Rotation, Size};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of the longest message.
@@ -70,7 +70,8 @@ pub enum FromClient {
 pub struct Hello {
     /// Must be the owner's.
     pub version: String,
-    /// Frames that it may hold at once, 1 to 32; of one that produces: empty ones that it is granted ahead.
+    /// Frames that it may hold at once, 1 to 32: set aside for it, or it is refused with Quota. Of one that produces: empty ones that it is
+    /// granted ahead.
     pub hold: u32,
     /// Frames that may wait for it in the owner, 1 to 32.
     pub queue: u32,
@@ -139,10 +140,12 @@ impl Caps {
         }
     }
 
-    /// As it was meant; `None` when there is no such format.
+    /// As it was meant; `None` when there is no such format, or no picture of such a size.
     #[must_use]
     pub fn to_media(&self) -> Option<beamline_media::Caps> {
         let format = PixelFormat::from_name(&self.format)?;
+        let size = Size::new(self.width, self.height);
+        FrameInfo::new(format, size).check().ok()?;
         Some(beamline_media::Caps {
             frame_rate: self.frame_rate.and_then(|(num, den)| Rational::new(num, den)),
             color: ColorSpace {
@@ -152,7 +155,7 @@ impl Caps {
                 full_range: self.full_range,
             },
             rotation: Rotation::from_degrees(f64::from(self.rotation)),
-            ..beamline_media::Caps::raw(format, Size::new(self.width, self.height))
+            ..beamline_media::Caps::raw(format, size)
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Readers that lie: whatever they say, send, write or do not do, the owner publishes, nobody else's frame changes, and no slot is lost.
 //!
 //! Each run is one client that joins (most of them), is granted something, and then does one of [`KINDS`]. Several do at once, over all of
-//! which an honest reader looks at every byte of every frame, when it comes and when it goes, and others join late.
+//! which an honest reader looks at every byte of every frame, when it comes and when it goes, one that is stopped finds its own as they
+//! were, and others join late.
 //! `BEAMLINE_HOSTILE_RUNS` says how many; 2000 unless it does.
 
 #![expect(
@@ -24,16 +25,21 @@ use rustix::{
     fs::{FallocateFlags, Mode, OFlags, SealFlags},
     io::Errno,
     net::Shutdown,
+    process::{Pid, Signal},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::{BufRead, BufReader},
     path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 const SIZE: Size = Size::new(64, 32);
+/// Set in a process that is to be the stopped reader: where the share is.
+const STOPPED: &str = "BEAMLINE_HOSTILE_STOPPED";
 /// Hostile clients at once.
 const AT_ONCE: usize = 8;
 
@@ -347,11 +353,7 @@ fn check(frame: &Frame, number: u64) {
 /// Reads in order and holds three frames at a time; each is right when it comes and when it goes.
 fn honest(place: &Place, stop: &AtomicBool) -> u64 {
     let pool = Arena::default().pool(PoolConfig::new("honest"));
-    let options = ReaderOptions {
-        policy: ClientPolicy::DropOldest,
-        ..ReaderOptions::default()
-    };
-    let mut reader = Reader::connect(place, &pool, options, &|| false).unwrap();
+    let mut reader = Reader::connect(place, &pool, in_order(), &|| false).unwrap();
     let (mut held, mut seen, mut last) = (VecDeque::new(), 0, None);
     while !stop.load(Ordering::Relaxed) {
         let Next::Frame(frame, number) = reader.next(Duration::from_secs(10)).unwrap() else {
@@ -383,6 +385,86 @@ fn latecomers(place: &Place, stop: &AtomicBool) -> (u32, Duration) {
         thread::sleep(Duration::from_millis(50));
     }
     (joined, worst)
+}
+
+/// A reader in a process of its own that is stopped (SIGSTOP) with frames in hand.
+struct Stopped {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Stopped {
+    fn start(path: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "readers_that_lie_hurt_nobody", "--nocapture"])
+            .env(STOPPED, path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let mut stopped = Stopped { child, said };
+        stopped.hear("holding");
+        stopped.signal(Signal::STOP);
+        stopped
+    }
+
+    /// What the child does: it holds frames, and when it goes on they are as they were, and others come.
+    fn play(path: &str) -> ! {
+        let pool = Arena::default().pool(PoolConfig::new("stopped"));
+        let mut reader = Reader::connect(&Place::new(path).unwrap(), &pool, in_order(), &|| false).unwrap();
+        let mut held = Vec::new();
+        while held.len() < 3 {
+            if let Next::Frame(frame, number) = reader.next(Duration::from_secs(10)).unwrap() {
+                held.push((frame, number));
+            }
+        }
+        println!("holding");
+        let mut seen = 0;
+        while seen < 100 {
+            if let Next::Frame(frame, number) = reader.next(Duration::from_secs(10)).unwrap() {
+                check(&frame, number);
+                seen += 1;
+            }
+            held.iter().for_each(|(frame, number)| check(frame, *number));
+        }
+        println!("all is right");
+        std::process::exit(0)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    fn hear(&mut self, word: &str) {
+        let heard = (&mut self.said)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.ends_with(word));
+        assert!(heard, "the stopped reader has not said '{word}'");
+    }
+
+    fn go_on(mut self) {
+        self.signal(Signal::CONT);
+        self.hear("all is right");
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // One that has ended well needs neither.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn in_order() -> ReaderOptions {
+    ReaderOptions {
+        policy: ClientPolicy::DropOldest,
+        ..ReaderOptions::default()
+    }
 }
 
 /// Publishes until told to stop; gives the longest that one `publish` took. Every slot is written before each use.
@@ -445,6 +527,15 @@ fn write_all(pool: &FramePool, slots: u64) {
     }
 }
 
+/// Ends the threads beside when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What all clients did together.
 #[derive(Default)]
 struct Tally {
@@ -485,6 +576,9 @@ fn all_lie(studio: &Studio, path: &Path, runs: usize) -> Tally {
 
 #[test]
 fn readers_that_lie_hurt_nobody() {
+    if let Ok(path) = std::env::var(STOPPED) {
+        Stopped::play(&path);
+    }
     let runs = std::env::var("BEAMLINE_HOSTILE_RUNS").ok().and_then(|n| n.parse().ok());
     let runs: usize = runs.unwrap_or(2000);
     let folder = tempfile::tempdir().unwrap();
@@ -509,8 +603,12 @@ fn readers_that_lie_hurt_nobody() {
         let producer = scope.spawn(|| produce(publisher, &pool, &stop));
         let reader = scope.spawn(|| honest(&place, &stop));
         let late = scope.spawn(|| latecomers(&place, &stop));
+        // Also when a liar finds something wrong: the scope waits for the others.
+        let on_the_way_out = Stop(&stop);
+        let stopped = Stopped::start(&path);
         let tally = all_lie(&studio, &path, runs);
-        stop.store(true, Ordering::Relaxed);
+        stopped.go_on();
+        drop(on_the_way_out);
         let seen = reader.join().expect("the honest reader saw only what is right");
         let late = late.join().expect("who comes late is let in");
         (tally, producer.join().expect("the producer ends well"), seen, late)
