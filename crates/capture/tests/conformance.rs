@@ -1,17 +1,20 @@
 //! Every backend against the suite in `testkit`: one line per backend.
 #![expect(clippy::unwrap_used, reason = "a test may fall over: that is how it fails")]
 
+use beamline_arena::{Arena, PoolConfig, Wait};
 use beamline_capture::{
     Backend, Request,
-    backends::{image::Image, pattern::Pattern},
+    backends::{image::Image, pattern::Pattern, shared::Shared},
 };
-use beamline_media::PixelFormat;
+use beamline_link::{Limits, Place, Publisher};
+use beamline_media::{Caps, FrameInfo, FramePool, PixelFormat, Size};
 use beamline_testkit::{capture::FakeBackend, capture_conformance};
-use std::{fs, path::Path, sync::OnceLock};
+use std::{fs, path::Path, sync::OnceLock, thread, time::Duration};
 
 capture_conformance!(pattern, patterns);
 capture_conformance!(image, images);
 capture_conformance!(fake, fakes);
+capture_conformance!(shared, shares);
 
 fn requests(urls: &[String]) -> Vec<Request> {
     urls.iter().map(|url| Request::from_url(url).unwrap()).collect()
@@ -79,4 +82,39 @@ fn fakes() -> (Box<dyn Backend>, Vec<Request>) {
         "fake:live",
     ];
     (Box::new(FakeBackend), requests(&urls.map(Into::into)))
+}
+
+/// A share whose owner, a thread, publishes a thousand times a second for as long as the tests run.
+fn shares() -> (Box<dyn Backend>, Vec<Request>) {
+    static STUDIO: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = STUDIO.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        publish(&folder.path().join("studio"));
+        folder
+    });
+    let path = folder.path().join("studio");
+    // Three frames in all, one of them in a reader's hands: so many the suite holds.
+    let urls = ["hold=1", "hold=1&queue=1&policy=drop-oldest"];
+    let urls = urls.map(|options| format!("shared:{}?{options}", path.display()));
+    (Box::new(Shared), requests(&urls))
+}
+
+fn publish(path: &Path) {
+    const SIZE: Size = Size::new(64, 36);
+    let place = Place::new(path.to_str().unwrap()).unwrap();
+    let caps = Caps::raw(PixelFormat::I420, SIZE);
+    let publisher = Publisher::listen(place, caps, true, Limits::default()).unwrap();
+    let pool = FramePool::new(&Arena::default(), PoolConfig::new("studio"));
+    thread::spawn(move || {
+        for number in 0.. {
+            let info = FrameInfo {
+                timestamp_us: Some(number * 1000),
+                ..FrameInfo::new(PixelFormat::I420, SIZE)
+            };
+            let mut frame = pool.acquire(info, Wait::Grow).unwrap();
+            (0..3).for_each(|plane| frame.plane_mut(plane).0.fill(number as u8));
+            publisher.publish(&frame.freeze());
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
 }
