@@ -5,7 +5,7 @@ use crate::{
     join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, sleep_until_told, slot_at},
     message::{FrameMessage, SlotAt, empty_slot_of},
     place::Place,
-    socket::{Received, Socket},
+    socket::{Received, Socket, bell},
     wire::{Caps as WireCaps, ClientPolicy, Failure, FromClient, Hello, ToClient, version},
 };
 use beamline_arena::{Access, FarPool, Pool, SharedPage, SlotMut, grant::PublishPage, grant::Told};
@@ -85,7 +85,7 @@ impl Producer {
         let returns = SharedPage::attach(returns, Access::Shared)?;
         Ok(Producer {
             name: name.into(),
-            pool: FarPool::new(pool, Access::Shared, tell, returns, wake, socket.clone()),
+            pool: FarPool::new(pool, Access::Shared, tell, returns, bell(wake)?, socket.clone()),
             page: SharedPage::attach(page, Access::Shared)?,
             socket,
             caps,

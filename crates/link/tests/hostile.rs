@@ -143,7 +143,9 @@ fn says_what_cannot_be(liar: &Liar<'_>, chance: &mut Chance) {
     let deep = "[".repeat(4000);
     let objects = "{\"kind\":".repeat(400);
     let long = format!("{{\"kind\":\"{}\"}}", "x".repeat(4000));
-    let said: [&[u8]; 12] = [
+    let said: [&[u8]; 14] = [
+        b"{\"kind\":\"end\"}",
+        b"{\"kind\":\"pass\",\"ticket\":1,\"to\":2,\"entry\":[1,2,3]}",
         b"{\"kind\":\"launch\"}",
         b"{}",
         b"null",
