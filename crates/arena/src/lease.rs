@@ -224,12 +224,6 @@ impl SegmentHold {
             }
         }
     }
-
-    /// Slots that a driver has left, for a pool that is bound to one; else `None`, and there can be more.
-    #[must_use]
-    pub fn left_for_driver(&self) -> Option<u32> {
-        self.class.left_for_driver()
-    }
 }
 
 impl fmt::Debug for SegmentHold {
