@@ -239,7 +239,7 @@ impl Client {
 
     /// From now on frames lie in this memory: what the reader may hold is set aside there, or it is told that it gets nothing more. What
     /// it holds stays its own.
-    pub(crate) fn move_to(&self, memory: Option<&Memory>) {
+    pub(crate) fn move_to(&self, memory: Option<&mut Memory>) {
         let mut books = lock(&self.books);
         if books.gone || books.leaving || books.refused || self.produces() {
             return;

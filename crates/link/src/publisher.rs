@@ -106,7 +106,7 @@ impl Shared {
         *memory = Memory::of(frame);
         self.memory_key.store(key, Ordering::Relaxed);
         for client in &*self.clients() {
-            client.move_to(memory.as_ref());
+            client.move_to(memory.as_mut());
         }
         // Should there be somebody to be told later.
         ring(&self.wake);

@@ -308,8 +308,8 @@ impl Service {
         let shared = Arc::clone(&self.shared);
         // Until it is among the readers: whoever changes the memory then finds it there. One that produces brings its own.
         let reads = !hello.look && hello.produce.is_none();
-        let memory = reads.then(|| lock(&shared.memory));
-        let known = memory.as_ref().and_then(|m| m.as_ref());
+        let mut memory = reads.then(|| lock(&shared.memory));
+        let known = memory.as_mut().and_then(|m| m.as_mut());
         let reservation = match known.map(|m| m.set_aside(&hello)).transpose() {
             Ok(reservation) => reservation,
             Err(failure) => {

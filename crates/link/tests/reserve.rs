@@ -54,7 +54,7 @@ fn slot_size() -> u64 {
     class.unwrap().slot_size() as u64
 }
 
-/// Five slots: four to hold, one to wait.
+/// Four frames to hold; one that waits.
 fn latest() -> ReaderOptions {
     ReaderOptions::default()
 }
@@ -90,16 +90,16 @@ fn what_a_reader_may_hold_is_set_aside_at_the_hello_or_refused_with_quota() {
     studio
         .publisher
         .publish(&pool.acquire(info(), Wait::Never).unwrap().freeze());
-    // Twelve slots to grow by, and half of the source's eight: three readers of five, and one slot.
+    // Twelve slots to grow by, and half of the source's eight: one that waits for all, three readers of four, and three more.
     let mut readers: Vec<_> = (0..3).map(|_| studio.join(latest()).unwrap()).collect();
     let refused = studio.join(latest()).unwrap_err();
     assert_eq!((refused.code(), refused.reason()), (ErrorCode::Quota, "share-budget"));
-    assert!(refused.to_string().contains("at most 0 frames"), "{refused}");
+    assert!(refused.to_string().contains("at most 3 frames"), "{refused}");
     drop(readers.pop());
     until("the first to leave has left", || studio.publisher.readers().len() == 2);
-    let refused = studio.join(holding(6, 1)).unwrap_err();
-    assert!(refused.to_string().contains("at most 5 frames"), "{refused}");
-    readers.push(studio.join(holding(5, 1)).unwrap());
+    let refused = studio.join(holding(8, 1)).unwrap_err();
+    assert!(refused.to_string().contains("at most 7 frames"), "{refused}");
+    readers.push(studio.join(holding(7, 1)).unwrap());
 }
 
 #[test]
