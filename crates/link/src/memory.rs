@@ -47,12 +47,11 @@ impl Memory {
             ClientPolicy::Latest => (0, 1),
         };
         let more = shared.saturating_sub(self.newest);
-        let refuse = |error| self.refusal(hello, own + more, &error);
-        let newest = self.reserve.set_aside(more * self.slots).map_err(refuse)?;
-        let reservation = self
-            .reserve
-            .set_aside((hello.hold + own) * self.slots)
-            .map_err(refuse)?;
+        let newest = self.reserve.set_aside(more * self.slots);
+        let newest = newest.map_err(|error| self.refusal(hello, more + own, &error))?;
+        // What waits is set aside already: it is missing in what is free.
+        let reservation = self.reserve.set_aside((hello.hold + own) * self.slots);
+        let reservation = reservation.map_err(|error| self.refusal(hello, own, &error))?;
         if more > 0 {
             self.newest += more;
             self.newest_slots.push(newest);
