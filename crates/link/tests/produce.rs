@@ -139,7 +139,8 @@ fn what_a_producer_fills_the_owner_and_its_readers_see_without_a_copy() {
     }
     drop((producer, reader));
     studio.until_live(0);
-    assert!(studio.arena.stats().slots <= 16, "slots go round");
+    // Those of the producer, and what was set aside for the reader.
+    assert!(studio.arena.stats().slots <= 32, "slots go round");
 }
 
 #[test]
