@@ -295,9 +295,10 @@ impl Client {
         while let Some((frame, number)) = books.queue.pop_front() {
             if !self.grant(books, &frame, number) {
                 books.queue.push_front((frame, number));
-                return;
+                break;
             }
         }
+        self.pay(books);
     }
 
     /// True when the frame is dealt with: granted, or given up.
@@ -438,8 +439,10 @@ impl Client {
         !books.owes()
     }
 
+    /// Says what is owed, as far as it may be said: the end only after the frames that wait for room.
     fn pay(&self, books: &mut Books) {
-        for owed in &mut books.owed {
+        let may = if books.queue.is_empty() { 2 } else { 1 };
+        for owed in &mut books.owed[..may] {
             let Some(message) = owed else { continue };
             // A socket that is broken has its end, which the thread hears of.
             if matches!(self.socket.send(message, &[]), Ok(false)) {

@@ -102,6 +102,26 @@ fn next(reader: &mut Reader) -> (Frame, u64) {
 }
 
 #[test]
+fn the_end_comes_after_the_frames_that_wait_for_room() {
+    let studio = Studio::new();
+    let options = ReaderOptions {
+        hold: 2,
+        queue: 8,
+        policy: ClientPolicy::DropOldest,
+        ..ReaderOptions::default()
+    };
+    let mut reader = studio.reader(options);
+    for number in 0..8 {
+        studio.publisher.publish(&studio.frame(number));
+    }
+    studio.publisher.close();
+    for number in 0..8 {
+        assert_eq!(next(&mut reader).1, number);
+    }
+    assert!(matches!(reader.next(Duration::from_secs(5)).unwrap(), Next::End));
+}
+
+#[test]
 fn a_reader_gets_every_frame_as_it_is_and_its_slot_comes_back() {
     let studio = Studio::new();
     let mut reader = studio.reader(in_order());
