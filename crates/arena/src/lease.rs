@@ -167,10 +167,10 @@ pub struct SegmentHold {
 }
 
 impl SegmentHold {
-    /// The segment that a slot lies in; `None` for another process's, which only its owner can grant.
+    /// The segment that a slot lies in; `None` for another process's, which only its owner can grant, and for one of a mixed pool.
     #[must_use]
     pub fn of(lease: &Lease) -> Option<Self> {
-        (!lease.class.is_far()).then(|| SegmentHold {
+        (!lease.class.is_far() && !lease.class.pool.config.mixed).then(|| SegmentHold {
             class: Arc::clone(&lease.class),
             bank: lease.bank,
         })

@@ -74,6 +74,9 @@ pub struct PoolConfig {
     /// Whether another process may write its segments: for a producer's slots alone. What lies in them can change at any time. Whoever
     /// shows one to a third process must close it first ([`crate::Segment::close_to_writers`]).
     pub open: bool,
+    /// Whether pictures of several sources lie in it side by side. Such a pool's segments are shown to no other process: whoever may see
+    /// one picture would see the others.
+    pub mixed: bool,
 }
 
 impl PoolConfig {
@@ -85,6 +88,7 @@ impl PoolConfig {
             slots: 8,
             max_bytes: u64::MAX,
             open: false,
+            mixed: false,
         }
     }
 }

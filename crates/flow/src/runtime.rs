@@ -34,6 +34,16 @@ impl Runtime {
     pub fn frame_pool(&self, label: &str) -> Arc<FramePool> {
         Arc::new(FramePool::new(&self.arena, PoolConfig::new(label)))
     }
+
+    /// Memory for pictures of any origin: it is never shown to another process.
+    #[must_use]
+    pub fn mixed_pool(&self, label: &str) -> Arc<FramePool> {
+        let config = PoolConfig {
+            mixed: true,
+            ..PoolConfig::new(label)
+        };
+        Arc::new(FramePool::new(&self.arena, config))
+    }
 }
 
 /// A count of copied planes' pictures that only grows: one per frame and pass.

@@ -97,7 +97,7 @@ impl NativeRuntime {
             })
         };
         let doorbell = Doorbell::new(env.raw(), on_ring.raw(), at_exit)?;
-        let pool = runtime.frame_pool("javascript");
+        let pool = runtime.mixed_pool("javascript");
         Ok(NativeRuntime {
             runtime,
             doorbell,
