@@ -62,6 +62,18 @@ pub enum Error {
         /// Time of this one.
         at_us: i64,
     },
+    /// No memory for a further picture of a shared output came back in time.
+    #[error(
+        "no memory for a frame came free within {ms} ms: {frames} frames of this output are open or held by its readers ({readers} of them hold some)"
+    )]
+    Held {
+        /// How long it was waited for, in ms.
+        ms: u64,
+        /// Frames in use, all that may be.
+        frames: u32,
+        /// Readers that hold any.
+        readers: usize,
+    },
     /// The same error that ended the thing before.
     #[error("{0}")]
     Earlier(Arc<Error>),
@@ -91,6 +103,7 @@ impl Error {
             Error::Closed { .. } | Error::State { .. } => ErrorCode::InvalidState,
             Error::Argument { .. } | Error::Order { .. } => ErrorCode::InvalidConfig,
             Error::Earlier(e) => e.code(),
+            Error::Held { .. } => ErrorCode::Quota,
             Error::Cancelled => ErrorCode::Aborted,
             Error::Internal { .. } => ErrorCode::Internal,
         }
@@ -115,6 +128,7 @@ impl Error {
             Error::Argument { .. } => "invalid-argument",
             Error::Order { .. } => "timestamp-order",
             Error::Earlier(e) => e.reason(),
+            Error::Held { .. } => "frames-not-closed",
             Error::Cancelled => "cancelled",
             Error::Internal { .. } => "internal",
         }
@@ -142,6 +156,10 @@ impl Error {
                 "the file is incomplete: copy it again, or pass recover: true to take what can be decoded"
             }
             (_, "corrupt-packet") => "pass recover: true to skip what cannot be decoded",
+            (_, "frames-not-closed") => {
+                "close frames after write() (frame.close(), or `using`); stats().clients tells which readers hold how many"
+            }
+            (_, "output-aborted") => "open the share again when its process produces anew",
             (ErrorCode::Quota, "no-memory") => "close frames that are no longer needed",
             (_, "not-media") => {
                 "runtime.ffmpeg.version tells which FFmpeg reads files here; `ffprobe FILE` shows what it sees"

@@ -1,12 +1,12 @@
 //! What users hold: an [`Input`] (cursor → decode → frames), an [`Output`] (convert → encode → interleave → mux), a
-//! [`CaptureSession`] (policies, decoding of packets, cache), a [`Share`] (frames for other processes), stills.
+//! [`CaptureSession`] (policies, decoding of packets, cache), a [`Share`] or a [`SharedOutput`] (frames for other processes), stills.
 //!
 //! It joins the traits of capture, codec, container, convert and io, and owns their threads, queues, credits and cancellation. It
 //! knows neither FFmpeg nor JavaScript: both come in as values ([`Runtime`]) or sit on top.
 //!
 //! Every queue is a [`channel`](crate::channel()) with a named [`Policy`].
 //!
-//! Start reading at `runtime.rs`, then `input/cursor.rs`, `output/mod.rs`, `session/mod.rs`, `share.rs`.
+//! Start reading at `runtime.rs`, then `input/cursor.rs`, `output/mod.rs`, `session/mod.rs`, `share/mod.rs`.
 
 mod channel;
 mod error;
@@ -27,7 +27,7 @@ pub use crate::{
     output::{Output, OutputConfig, OutputStats, Report, TrackWriter, VideoTrackConfig, Written},
     runtime::{Copies, Runtime},
     session::{CaptureOptions, CaptureSession, CaptureStats, HeldUp},
-    share::{Share, ShareOptions, ShareStats},
+    share::{Patience, Share, ShareOptions, ShareStats, SharedOutput, SharedOutputStats, SharedTrackConfig},
     still::{convert_frame, copy_frame, encode_image},
     threads::Threads,
 };

@@ -4,7 +4,7 @@ use crate::{Error, Runtime};
 use beamline_arena::Wait;
 use beamline_codec::{Image, ImageKind};
 use beamline_convert::{Converter, Source, Target};
-use beamline_media::{ColorSpace, Frame, FrameInfo, FramePool, Model, PixelFormat, Rational, Rect, Rotation};
+use beamline_media::{ColorSpace, Frame, FrameInfo, FrameMut, FramePool, Model, PixelFormat, Rational, Rect, Rotation};
 
 /// A new frame with `info` in a slot of `pool`, filled with the visible part of `frame`: converted, scaled where sizes differ.
 ///
@@ -29,15 +29,25 @@ pub fn convert_frame(
 /// # Errors
 /// [`Error::Convert`], [`Error::Frame`].
 pub fn copy_frame(runtime: &Runtime, frame: &Frame, pool: &FramePool) -> Result<Frame, Error> {
+    runtime.copies.add(1);
+    copy_into(frame, |info| Ok(pool.acquire(info, Wait::Grow)?))
+}
+
+/// The same, into the picture that `acquire` makes. The caller counts it.
+pub(crate) fn copy_into(
+    frame: &Frame,
+    acquire: impl FnOnce(FrameInfo) -> Result<FrameMut, Error>,
+) -> Result<Frame, Error> {
     let info = *frame.info();
     let size = info.visible.size();
-    runtime.copies.add(1);
-    let info = FrameInfo {
+    let source = Source::of(frame)?;
+    let mut made = acquire(FrameInfo {
         coded: size,
         visible: Rect::all(size),
         ..info
-    };
-    convert_frame(&mut Converter::new(), frame, info, pool)
+    })?;
+    Converter::new().scale(&source, &mut Target::of(&mut made)?)?;
+    Ok(made.freeze())
 }
 
 /// Encodes the visible part of `frame`, turned as it is to be shown. Pixels that are not square stay so: the still says their shape.

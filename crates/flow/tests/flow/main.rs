@@ -14,5 +14,6 @@ mod output;
 mod reserve;
 mod sequence;
 mod session;
+mod share;
 mod sinks;
 mod stills;

@@ -1,25 +1,36 @@
-//! A source's frames for other processes: a loop of its own that publishes instead of handing out.
+//! Frames for other processes: of a source, by a loop of its own that publishes instead of handing out; or of whoever makes them.
 //!
 //! ```text
-//! FrameStream ─ at their own time? ─ link::Publisher ─▶ readers in other processes
+//! Share         FrameStream ─ at their own time? ─ link::Publisher ─▶ readers in other processes
+//! SharedOutput  write(frame) ─ as it lies, or copied ─ Stage ───────▶ the same
 //! ```
 //!
-//! The share drives the source; local loops go on beside it. Whoever reads cannot hold it up (see `beamline_link`).
+//! A share drives its source; local loops go on beside it. Whoever reads cannot hold anybody up (see `beamline_link`).
+//!
+//! Here is the share of a source; `driver.rs` is its thread, `output.rs` the output, `stage.rs` where an output's frames go and its
+//! memory comes from.
+
+mod config;
+mod driver;
+mod output;
+mod stage;
+
+pub use config::{Patience, SharedOutputStats, SharedTrackConfig};
+pub use output::SharedOutput;
 
 use crate::{
-    CaptureOptions, CaptureSession, Error, FrameStream, FramesOptions, Input, Pace, Policy, Pop, Runtime, Threads,
+    CaptureOptions, CaptureSession, Error, FrameStream, FramesOptions, Input, Pace, Policy, Runtime, Threads,
     input::Pacer,
 };
 use beamline_io::Cancel;
-use beamline_link::{ClientInfo, Failure, Limits, Place, Publisher};
+use beamline_link::{ClientInfo, Limits, Place, Publisher};
 use beamline_media::{Caps, Frame};
+use driver::{CapsOf, Driver};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 
 /// Frames of a live source that may wait for the share's thread.
 const QUEUE: usize = 8;
-/// How soon a wish to stop is seen.
-const TURN: Duration = Duration::from_millis(20);
 
 /// How a source is shared.
 #[derive(Clone, Debug)]
@@ -60,9 +71,6 @@ struct Inner {
     cancel: Cancel,
     threads: Threads,
 }
-
-/// What the share's thread asks about its source.
-type CapsOf = Box<dyn Fn(&Frame) -> Caps + Send>;
 
 impl Share {
     /// Shares a capture.
@@ -213,46 +221,4 @@ fn caps_of(frame: &Frame, told: Caps) -> Caps {
         rotation: info.rotation,
         ..told
     }
-}
-
-struct Driver {
-    share: Arc<Inner>,
-    frames: FrameStream,
-    caps: Caps,
-    caps_of: CapsOf,
-    pacer: Option<Pacer>,
-}
-
-impl Driver {
-    fn run(mut self) {
-        while !self.share.cancel.is_cancelled() {
-            match self.frames.pop_timeout(TURN) {
-                Pop::Item(held) => self.publish(&held.frame),
-                Pop::Empty => {}
-                Pop::End(error) => {
-                    self.share.publisher.end(error.as_deref().map(failure));
-                    return;
-                }
-            }
-        }
-    }
-
-    fn publish(&mut self, frame: &Frame) {
-        if let (Some(pacer), Some(at)) = (&mut self.pacer, frame.info().timestamp_us)
-            && !pacer.wait_for(at, &self.share.cancel, &|| false)
-        {
-            return;
-        }
-        let info = frame.info();
-        let same = self.caps.pixel_format == Some(info.format) && self.caps.size == info.coded;
-        if !same {
-            self.caps = (self.caps_of)(frame);
-            self.share.publisher.set_caps(&self.caps);
-        }
-        self.share.publisher.publish(frame);
-    }
-}
-
-fn failure(error: &Error) -> Failure {
-    Failure::new(error.code(), error.reason(), error.to_string())
 }
