@@ -208,7 +208,8 @@ export declare class VideoFrame {
 	copyTo(destination: AllowSharedBufferSource, options?: VideoFrameCopyToOptions): Promise<PlaneLayout[]>;
 	/**
 	 * A frame that may be written: itself when nobody else holds its memory, else one over a copy (counted), and this one is closed. Go on
-	 * with what is returned, and take its `planes` anew: views from before are empty in both cases.
+	 * with what is returned, and take its `planes` anew: views from before are empty in both cases. (A filter that shares its result needs no
+	 * copy: {@link SharedVideoTrack.frame}.)
 	 *
 	 * Throws an `InvalidStateError` when closed.
 	 */
@@ -745,6 +746,99 @@ export declare class OutputChunkTrack<T extends EncodedVideoChunk | EncodedAudio
 	 */
 	write(chunk: T, options?: WriteOptions): Promise<void>;
 }
+/** A picture to be drawn for readers: see {@link SharedVideoTrack.frame}. */
+export interface SharedFrameInit {
+	/** When it is shown, in µs. */
+	timestamp: number;
+	/** How long it is shown, in µs; null when nobody has said. */
+	duration?: number | null;
+	/** W3C's name, or our slug for formats that W3C does not have. Default: `I420`. */
+	format?: VideoPixelFormat | ExtraPixelFormat;
+	/** Width in pixels. Default: the track's, or that of the frame written last. */
+	width?: number;
+	/** Height in pixels. Default: the track's, or that of the frame written last. */
+	height?: number;
+	/** How its numbers become light. */
+	colorSpace?: VideoColorSpaceInit;
+	/** How far to turn it clockwise for showing, in degrees. */
+	rotation?: 0 | 90 | 180 | 270;
+	/** Whether to mirror it left to right after turning. */
+	flip?: boolean;
+	/** How long to wait for memory while readers hold all that the output may have, in ms. Default: 5000. */
+	timeoutMs?: number;
+	/** Ends the wait. */
+	signal?: AbortSignal;
+}
+/** The pictures of a shared output. */
+export declare class SharedVideoTrack {
+	#private;
+	/**
+	 * Shows a frame to readers, at once: nobody is waited for, who has no room is served by his own policy. Readers see it in the memory
+	 * in which it lies, 0 copies: a frame of {@link frame}, of a capture, of an input. What JavaScript has made from bytes, what
+	 * `writable()` had to copy and what another process shares lies beside pictures of other sources or belongs to somebody else: that is
+	 * copied once (`stats().copies`), for which memory is waited for as in {@link frame}.
+	 *
+	 * It takes its own hold at once, the caller closes his frame all the same. A frame that was written into is to be read from now on:
+	 * views that it was drawn through are empty. Rejects with what ended the output. A frame whose timestamp is not after that of the one
+	 * before is refused (`timestamp-order`) and the output goes on.
+	 */
+	write(frame: VideoFrame, options?: WriteOptions): Promise<void>;
+	/**
+	 * A frame to be drawn into through its `planes` and then written: it lies in the output's own memory, so that nothing is copied. Its
+	 * bytes are those of an earlier picture of this output, or 0: draw all of it.
+	 *
+	 * Waits while readers and open frames hold all memory that the output may have (128 frames of a size, at most 1 GiB of it); rejects with
+	 * `BeamlineError` `frames-not-closed` after `timeoutMs`, and with `InvalidConfig` for what no frame can be.
+	 */
+	frame(init: SharedFrameInit): Promise<VideoFrame>;
+}
+/** How frames are produced for other processes. */
+export interface CreateSharedOutputOptions {
+	/** Readers at once, at most: 1 to 1024; 64 unless told otherwise. */
+	clients?: number;
+	/** Aborts the output, as {@link SharedOutput.abort} does: what waits rejects with the signal's reason. */
+	signal?: AbortSignal;
+}
+/** What is said of the pictures beforehand. Readers that come before the first frame are told; frames may be otherwise all the same. */
+export interface SharedVideoConfig {
+	/** Width in pixels; default of {@link SharedVideoTrack.frame}. */
+	width?: number;
+	/** Height in pixels; default of {@link SharedVideoTrack.frame}. */
+	height?: number;
+	/** Pictures per second, where they are steady: a hint for readers. */
+	frameRate?: number | FrameRate;
+}
+/** Numbers of a shared output. */
+export interface SharedOutputStats {
+	/** Frames that were shown to readers. */
+	frames: number;
+	/** Those of them that had to be copied first: see {@link SharedVideoTrack.write}. */
+	copies: number;
+	/** Frames that readers held when they ended without a word, and that came back by themselves. */
+	swept: number;
+	/** Who reads now. */
+	clients: ShareClient[];
+}
+/**
+ * Frames of this process for others of the same user, in the same memory: they say `openCapture('shared:' + name)`.
+ *
+ * Nobody who reads can hold it up. `close()` tells readers the end; leaving it any other way tells them an error (`output-aborted`).
+ */
+export declare class SharedOutput implements AsyncDisposable {
+	#private;
+	/** Under which others find it. */
+	readonly name: string;
+	/** Its one track: pictures, handed over as they are written. */
+	addVideo(config?: SharedVideoConfig): SharedVideoTrack;
+	/** Ends it: readers are told, after the frames that were written; the name is free. After `abort()` it rejects with the reason. */
+	close(): Promise<void>;
+	/** Gives up: readers get an error (`DeviceLost`, `output-aborted`) and the name is free. What waits rejects with an `AbortError`. */
+	abort(): Promise<void>;
+	/** Numbers so far; after the end, the last ones. */
+	stats(): SharedOutputStats;
+	/** For `await using`: leaving the block without `close()` gives it up. */
+	[Symbol.asyncDispose](): Promise<void>;
+}
 /** How a file is written. */
 export interface CreateOutputOptions {
 	/** Container: `mp4` or `mov`. Default: by the ending of the path. */
@@ -855,6 +949,13 @@ export declare class Output implements AsyncDisposable {
 	/** For `await using`: leaving the block without `close()` keeps what is playable. */
 	[Symbol.asyncDispose](): Promise<void>;
 }
+/**
+ * Begins an output for other processes of the same user: they say `openCapture('shared:NAME')` and see the frames that are written here in
+ * the same memory. A name holds letters, digits, `-`, `_` and `.`, or is the path of a socket. (A file of such a name is `./shared:NAME`.)
+ *
+ * Rejects with `BeamlineError`: `share-taken` (Busy), `share-name`.
+ */
+export declare function createOutput(target: `shared:${string}`, options?: CreateSharedOutputOptions): Promise<SharedOutput>;
 /**
  * Begins a media file: MP4 or MOV, in fragments unless told otherwise, so that a crash or a full disk leaves what was written before
  * playable.

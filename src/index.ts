@@ -64,4 +64,11 @@ export type { OutputTarget, WriteTarget } from './output-target.js'
 export { OutputChunkTrack, OutputVideoTrack, type WriteOptions } from './output-tracks.js'
 export type { FrameRate } from './rate.js'
 export { Share, type ShareClient, type ShareOptions, type ShareStats } from './share.js'
+export {
+  type CreateSharedOutputOptions,
+  SharedOutput,
+  type SharedOutputStats,
+  type SharedVideoConfig,
+} from './shared-output.js'
+export { type SharedFrameInit, SharedVideoTrack } from './shared-track.js'
 export { type EncoderDefaults, memory, type MemoryStats, type Runtime, runtime } from './runtime.js'

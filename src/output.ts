@@ -8,6 +8,7 @@ import { checkFlag, checkOneOf, checkOptions, checkSignal, checkTimes, checkWhol
 import { type OutputTarget, type Sink, sinkOf } from './output-target.js'
 import { Lane, OutputChunkTrack, OutputVideoTrack } from './output-tracks.js'
 import { type FrameRate, rateOf } from './rate.js'
+import { createSharedOutput, type CreateSharedOutputOptions, sharedName, type SharedOutput } from './shared-output.js'
 
 /** How a file is written. */
 export interface CreateOutputOptions {
@@ -319,6 +320,13 @@ function description(config: { description?: Uint8Array }): { description?: numb
 }
 
 /**
+ * Begins an output for other processes of the same user: they say `openCapture('shared:NAME')` and see the frames that are written here in
+ * the same memory. A name holds letters, digits, `-`, `_` and `.`, or is the path of a socket. (A file of such a name is `./shared:NAME`.)
+ *
+ * Rejects with `BeamlineError`: `share-taken` (Busy), `share-name`.
+ */
+export function createOutput(target: `shared:${string}`, options?: CreateSharedOutputOptions): Promise<SharedOutput>
+/**
  * Begins a media file: MP4 or MOV, in fragments unless told otherwise, so that a crash or a full disk leaves what was written before
  * playable.
  *
@@ -329,10 +337,16 @@ function description(config: { description?: Uint8Array }): { description?: numb
  *
  * Rejects with `BeamlineError`: `invalid-argument` (a container that nobody knows), `not-allowed`, `no-such-file`, `disk-full`.
  */
-export async function createOutput(target: OutputTarget, options: CreateOutputOptions = {}): Promise<Output> {
+export function createOutput(target: OutputTarget, options?: CreateOutputOptions): Promise<Output>
+export async function createOutput(
+  target: OutputTarget,
+  options: CreateOutputOptions & CreateSharedOutputOptions = {},
+): Promise<Output | SharedOutput> {
   checkOptions(options)
   const { container, fragmented, signal } = options
   checkSignal(signal)
+  const shared = sharedName(target)
+  if (shared !== undefined) return createSharedOutput(shared, options)
   checkFlag('fragmented', fragmented)
   checkOneOf('container', container, ['mp4', 'mov'])
   signal?.throwIfAborted()

@@ -41,7 +41,7 @@ const packets = async (file: string, stream: string) => {
 
 test('examples: every example has a test here', async () => {
   const files = (await readdir(join(root, 'examples'))).filter((f) => f.endsWith('.ts'))
-  assert.deepEqual(files.sort(), ['contact-sheet.ts', 'remux.ts', 'serve.ts', 'worker.ts'])
+  assert.deepEqual(files.sort(), ['contact-sheet.ts', 'processes.ts', 'remux.ts', 'serve.ts', 'worker.ts'])
 })
 
 test('examples: contact-sheet makes one picture per second', async () => {
@@ -65,6 +65,27 @@ test('examples: worker measures every frame of the first second', async () => {
   assert.equal(lines.length, 25)
   for (const line of lines) assert.match(line, /^\d+ \d+\.\d$/)
 })
+
+test(
+  'examples: processes records what one child makes of the frames of another process',
+  { timeout: 60_000 },
+  async () => {
+    const file = join(folder, 'negative.mp4')
+    const { stdout } = await run(process.execPath, [built('processes.js'), file, '2'])
+    assert.match(stdout, /^filter true frames [1-9]\d* dropped \d+$/m)
+    const filtered = Number(/^filtered (\d+) copies 0$/m.exec(stdout)?.[1])
+    const recorded = Number(/^recorded (\d+) seconds \d+\.\d$/m.exec(stdout)?.[1])
+    assert.ok(recorded >= 10 && recorded <= filtered, stdout)
+    assert.equal(await packets(file, 'v:0'), recorded)
+    // The ground is dark in the pattern, so it is bright here.
+    const { stdout: mean } = await run(
+      'ffmpeg',
+      [...['-v', 'error', '-i', file, '-frames:v', '1', '-vf', 'format=gray,scale=1:1', '-f', 'rawvideo', '-']],
+      { encoding: 'buffer' },
+    )
+    assert.ok((mean[0] ?? 0) > 128, `mean ${mean[0]}`)
+  },
+)
 
 test('examples: serve sends a playable file while it is made', { timeout: 60_000 }, async () => {
   const server = spawn(process.execPath, [built('serve.js')], { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -26,7 +26,11 @@ for (const [, code = '', name = ''] of blocks) {
   test(`README: ${name} runs as pasted`, async () => {
     const file = join(folder, name)
     writeFileSync(file, code)
-    const ended = await runNode([file], { cwd: folder, timeoutMs: 120_000 })
+    const ended = await runNode([file], {
+      cwd: folder,
+      env: { BEAMLINE_SHARES: join(folder, 'shares') },
+      timeoutMs: 120_000,
+    })
     assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr)
   })
 }

@@ -8,6 +8,7 @@ import {
   openCapture,
   openInput,
   runtime,
+  type SharedOutput,
   VideoFrame,
   type VideoFrameBufferInit,
   type VideoPixelFormat,
@@ -105,12 +106,16 @@ async function use(error: BeamlineError) {
   output.addVideo({ width: 2 })
   // @ts-expect-error: no such container
   await createOutput('a.avi', { container: 'avi' })
+  const shared: SharedOutput = await createOutput('shared:name', { clients: 4 })
+  const drawn: VideoFrame = await shared.addVideo({ width: 2, height: 2 }).frame({ timestamp: 0, duration: null })
+  // @ts-expect-error: nothing is encoded
+  shared.addVideo({ codec: 'h264' })
   if (input.audio) output.addAudio(input.audio.decoderConfig)
   // @ts-expect-error: sound is no picture
   if (input.audio) output.addVideoChunks(input.audio.decoderConfig)
   const code: ErrorCode = error.code
   // @ts-expect-error: no such code
   const wrong: ErrorCode = 'Oops'
-  void [done, code, wrong]
+  void [done, code, wrong, drawn]
 }
 void use

@@ -1,7 +1,7 @@
 import { argumentError, BeamlineError, show } from '../errors.js'
 import { engine, unwrap } from '../native/engine.js'
 import { formatIndex, formatRow } from '../native/formats.js'
-import { type OpenViews, openViews, type View, zeroCopyMode } from '../native/zero-copy.js'
+import { type OpenViews, openViews, type View } from '../native/zero-copy.js'
 import { codesOf, type VideoColorSpace } from './color-space.js'
 import { copyFrame, copySpec } from './copy.js'
 import { batchOf, type BatchToken, holdBy, placeInDevelopment } from './frame-registry.js'
@@ -58,8 +58,8 @@ export class VideoFrame {
   #batch: BatchToken | undefined
   #views: OpenViews | undefined = undefined
   #planes: readonly FramePlane[] | undefined = undefined
-  /** Whether what is written into `planes` must be brought back into the slot: the way `copy`, after `writable()`. */
-  #bringBack = false
+  /** Whether its owner may write into `planes`. */
+  #writing = false
 
   /**
    * A frame from bytes, which are copied into a slot of shared memory, or another frame over the memory of an existing one.
@@ -193,7 +193,7 @@ export class VideoFrame {
 
   #alive(): number {
     if (!this.#id) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
-    if (this.#bringBack && this.#views) this.#writeBack(this.#views.at(0))
+    if (this.#writing && this.#views?.copied) this.#writeBack(this.#views.at(0))
     return this.#id
   }
 
@@ -222,7 +222,8 @@ export class VideoFrame {
 
   /**
    * A frame that may be written: itself when nobody else holds its memory, else one over a copy (counted), and this one is closed. Go on
-   * with what is returned, and take its `planes` anew: views from before are empty in both cases.
+   * with what is returned, and take its `planes` anew: views from before are empty in both cases. (A filter that shares its result needs no
+   * copy: {@link SharedVideoTrack.frame}.)
    *
    * Throws an `InvalidStateError` when closed.
    */
@@ -233,7 +234,7 @@ export class VideoFrame {
     this.#detach()
     const [next, layout] = unwrap(native.writable(id)) as [number, number]
     if (next === id) {
-      this.#bringBack = zeroCopyMode() === 'copy'
+      this.#writing = true
       return this
     }
     this.#id = 0
@@ -246,7 +247,7 @@ export class VideoFrame {
       this.#duration,
       batchOf([next], placeInDevelopment()),
     )
-    frame.#bringBack = zeroCopyMode() === 'copy'
+    frame.#writing = true
     return frame
   }
 
@@ -319,6 +320,23 @@ export class VideoFrame {
   static numberOf(frame: VideoFrame): number {
     if (!(frame instanceof VideoFrame)) throw argumentError('frame', 'a VideoFrame', frame)
     return frame.#id === 0 ? 0 : frame.#alive()
+  }
+
+  /** @internal A frame to be drawn into: nobody else has seen it. */
+  static adoptForWriting(id: number, layout: number, timestamp: number, duration: number): VideoFrame {
+    const frame = new VideoFrame(ADOPT, id, layout, timestamp, duration, batchOf([id], placeInDevelopment()))
+    frame.#writing = true
+    return frame
+  }
+
+  /** @internal Ends the writing: what was drawn is in the slot, views that it was drawn through are empty. The number; 0 when closed. */
+  static drawn(frame: VideoFrame): number {
+    const id = VideoFrame.numberOf(frame)
+    if (id !== 0 && frame.#writing) {
+      frame.#detach()
+      frame.#writing = false
+    }
+    return id
   }
 
   /** @internal A frame that the native side has handed over. */

@@ -107,6 +107,24 @@ export declare class NativeRuntime {
   shareStats(id: number): string
   /** Ends a share; settles, with its last numbers, when its thread has ended. */
   closeShare(request: number, id: number): void
+  /** Takes a name; settles with the output as JSON. */
+  createSharedOutput(request: number, json: string): BindingResult<boolean>
+  /** Says what its pictures are. */
+  addSharedVideo(output: number, json: string): BindingResult<boolean>
+  /** An empty frame in the output's memory: `[id, layout]`, or nothing: then `awaitSharedFrame` waits for one. */
+  sharedFrame(output: number, json: string): BindingResult<Array<number>>
+  /** The same, on another thread, with patience; settles with `[id, layout]`. */
+  awaitSharedFrame(request: number, cancel: number | undefined | null, output: number, json: string, timeoutMs: number): BindingResult<boolean>
+  /** Shows a frame to readers. False: it must be copied first, by `writeSharedCopy`. */
+  writeShared(output: number, frame: number): BindingResult<boolean>
+  /** Copies a frame into the output's memory and shows that, on another thread; settles with `true`. */
+  writeSharedCopy(request: number, cancel: number | undefined | null, output: number, frame: number, timeoutMs: number): BindingResult<boolean>
+  /** Numbers of a shared output, as JSON; `null` when it has ended. */
+  sharedOutputStats(output: number): string
+  /** Ends a shared output; settles, with its last numbers, when readers were given what waited for them, or soon. */
+  closeSharedOutput(request: number, output: number): void
+  /** Gives a shared output up: readers get an error. Settles with its last numbers. */
+  abortSharedOutput(request: number, output: number): void
   /**
    * `on_ring(stream)` is called when that stream is ready, `on_ring()` when there is something to `drain()`. `scratch` has room for at
    * least one frame's four numbers.

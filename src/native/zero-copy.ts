@@ -166,6 +166,8 @@ const memories = new WasmMemories()
 
 /** A frame's buffers as JavaScript sees them, and what must be undone when the frame closes. */
 export interface OpenViews {
+  /** Whether they show copies: what is written into them must be brought back. */
+  readonly copied: boolean
   /** One of them, by its index. */
   at(index: number): View
   /** Makes the views empty and lets go of the frame; of the views alone when it is 0. */
@@ -182,6 +184,7 @@ export function openViews(frame: number, buffers: ReadonlyArray<readonly number[
 }
 
 class ExternalView implements OpenViews, View {
+  readonly copied = false
   readonly buffer: ArrayBuffer
   readonly offset = 0
 
@@ -202,6 +205,7 @@ class ExternalView implements OpenViews, View {
 }
 
 class ExternalViews implements OpenViews {
+  readonly copied = false
   readonly #views: readonly ExternalView[]
 
   constructor(frame: number, buffers: ReadonlyArray<unknown>) {
@@ -230,6 +234,7 @@ class WasmView implements View {
 }
 
 class WasmViews implements OpenViews {
+  readonly copied = false
   readonly #views: readonly WasmView[]
 
   private constructor(views: readonly WasmView[]) {
@@ -262,6 +267,7 @@ class WasmViews implements OpenViews {
 }
 
 class CopiedViews implements OpenViews {
+  readonly copied = true
   readonly #views: readonly View[]
 
   constructor(frame: number, buffers: ReadonlyArray<readonly number[]>) {

@@ -1,7 +1,7 @@
 //! What threads have to say to JavaScript, and how a batch of it is written down.
 
 use crate::error::BindingError;
-use beamline_flow::{CaptureSession, Input, Share};
+use beamline_flow::{CaptureSession, Input, Share, SharedOutput};
 use beamline_io::{Reply, SinkRequest};
 use beamline_media::Frame;
 use bytes::Bytes;
@@ -45,6 +45,7 @@ pub(crate) enum Outcome {
     Input(Input),
     Capture(CaptureSession),
     Share(Share),
+    SharedOutput(SharedOutput),
 }
 
 /// A field of a batch.

@@ -25,6 +25,7 @@ mod input;
 mod output;
 mod runtime;
 mod share;
+mod shared_output;
 mod state;
 mod sys;
 mod table;

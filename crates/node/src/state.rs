@@ -13,7 +13,7 @@ use crate::{
     token,
 };
 use beamline_arena::Lease;
-use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime, Share};
+use beamline_flow::{CaptureSession, Error, Held, Input, Output, Runtime, Share, SharedOutput};
 use beamline_io::{Cancel, Failure, Reply, SinkRequest};
 use beamline_media::{ErrorCode, FramePool};
 use bytes::Bytes;
@@ -54,6 +54,7 @@ pub struct NativeRuntime {
     pub(crate) captures: RefCell<Table<CaptureSession>>,
     pub(crate) shares: RefCell<Table<Share>>,
     pub(crate) outputs: RefCell<Table<Output>>,
+    pub(crate) shared_outputs: RefCell<Table<SharedOutput>>,
     pub(crate) writers: RefCell<Table<WriterEntry>>,
     pub(crate) requests: RefCell<Table<Cancel>>,
     replies: RefCell<Table<PendingReply>>,
@@ -108,6 +109,7 @@ impl NativeRuntime {
             captures: RefCell::default(),
             shares: RefCell::default(),
             outputs: RefCell::default(),
+            shared_outputs: RefCell::default(),
             writers: RefCell::default(),
             requests: RefCell::default(),
             replies: RefCell::default(),
@@ -199,6 +201,7 @@ impl NativeRuntime {
             Outcome::Input(input) => Settled::Text(self.adopt_input(input)),
             Outcome::Capture(session) => Settled::Text(self.adopt_capture(session)),
             Outcome::Share(share) => Settled::Text(self.adopt_share(share)),
+            Outcome::SharedOutput(output) => Settled::Text(self.adopt_shared_output(output)),
         })
     }
 
