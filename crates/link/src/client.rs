@@ -454,7 +454,10 @@ impl Client {
 
     /// An answer to what it asked. False when it has not read those before.
     pub(crate) fn answer(&self, message: &ToClient) -> bool {
-        self.socket.send(message, &[]).unwrap_or(false)
+        let said = self.socket.send(message, &[]).unwrap_or(false);
+        // One that sleeps for frames looks at its socket when it wakes.
+        self.wake_if_asleep();
+        said
     }
 
     /// Why it is cut off, as far as it listens.

@@ -59,22 +59,25 @@ pub(crate) fn slot_at((segment, slot, generation): (u32, u32, u32)) -> SlotAt {
     }
 }
 
-/// Sleeps until more than `read` entries are told, or a while.
-pub(crate) fn sleep_until_told(pool: &FarPool, read: u32, at_most: Duration) {
+/// Sleeps until more than `read` entries are told, or a while. True when it was woken and none was told: for what the socket says.
+pub(crate) fn sleep_until_told(pool: &FarPool, read: u32, at_most: Duration) -> bool {
     let (tell, returns) = (pool.tell(), pool.returns());
     returns.client_sleeps();
+    let mut woken = false;
     if tell.written() == read {
         let timeout = Timespec {
             tv_sec: at_most.as_secs() as i64,
             tv_nsec: i64::from(at_most.subsec_nanos()),
         };
         // It returns at once when we are not asleep any more: an entry came meanwhile.
-        let _ = futex::wait(
+        let slept = futex::wait(
             returns.futex(),
             futex::Flags::empty(),
             ReturnPage::ASLEEP,
             Some(&timeout),
         );
+        woken = slept.is_ok() && tell.written() == read;
     }
     returns.client_wakes(read);
+    woken
 }

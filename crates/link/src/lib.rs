@@ -26,6 +26,7 @@
 //! | `produce.rs` | one that fills frames, from the owner's side |
 //! | `join.rs` | what all clients do alike |
 //! | `reader.rs` | a client that reads |
+//! | `passer.rs` | frames from client to client |
 //! | `producer.rs` | a client that fills frames |
 //!
 //! Start reading at `publisher.rs`.
@@ -36,6 +37,7 @@ mod hosting;
 mod join;
 mod memory;
 mod message;
+mod passer;
 mod place;
 mod produce;
 mod producer;
@@ -48,6 +50,7 @@ mod wire;
 pub use client::ClientInfo;
 pub use error::Error;
 pub use message::{FrameMessage, MessageError, PlaneAt, SlotAt};
+pub use passer::Passer;
 pub use place::{Place, list};
 pub use produce::{Host, Produced};
 pub use producer::{Producer, ProducerOptions};

@@ -2,8 +2,9 @@
 
 use crate::{
     error::Error,
-    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, place, sleep_until_told},
+    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, sleep_until_told},
     message::{FrameMessage, SLOTS_MAX},
+    passer::Passer,
     place::Place,
     socket::{Received, Socket, bell},
     wire::{CROWDED, ClientPolicy, FromClient, Hello, ToClient, version},
@@ -65,7 +66,7 @@ pub enum Next {
 pub struct Reader {
     name: String,
     socket: Arc<Socket>,
-    pool: FarPool,
+    pool: Arc<FarPool>,
     options: ReaderOptions,
     caps: Caps,
     live: bool,
@@ -76,9 +77,7 @@ pub struct Reader {
     over: Option<Over>,
     skipped: u64,
     id: u64,
-    tickets: u32,
-    /// The owner's last answer to `pass`.
-    passed: Option<(u32, bool)>,
+    passer: Passer,
 }
 
 #[derive(Debug)]
@@ -150,9 +149,11 @@ impl Reader {
         let wake = bell(wake)?;
         let tell = SharedPage::attach(tell, Access::Read)?;
         let returns = SharedPage::attach(returns, Access::Shared)?;
+        let pool = Arc::new(FarPool::new(pool, options.access, tell, returns, wake, socket.clone()));
         Ok(Reader {
             name: name.into(),
-            pool: FarPool::new(pool, options.access, tell, returns, wake, socket.clone()),
+            passer: Passer::new(name, Arc::clone(&socket), Arc::clone(&pool)),
+            pool,
             socket,
             options,
             caps,
@@ -163,8 +164,6 @@ impl Reader {
             over: None,
             skipped: 0,
             id,
-            tickets: 0,
-            passed: None,
         })
     }
 
@@ -235,7 +234,10 @@ impl Reader {
             if now >= deadline {
                 return Ok(Next::Nothing);
             }
-            sleep_until_told(&self.pool, self.read, (deadline - now).min(LOOK));
+            if sleep_until_told(&self.pool, self.read, (deadline - now).min(LOOK)) {
+                // Woken without an entry: the socket has something to say.
+                self.hear()?;
+            }
         }
     }
 
@@ -294,32 +296,27 @@ impl Reader {
         self.id
     }
 
-    /// Hands a frame of this share to another of its clients, through the owner: the other is granted it while we still have ours. True
-    /// when it was; false when there is no such client, or it has no room and its policy drops new frames.
-    ///
-    /// Blocks: until the owner has answered, at most `timeout`.
+    /// Hands frames of this share to others of its clients, from any thread.
+    #[must_use]
+    pub fn passer(&self) -> Passer {
+        self.passer.clone()
+    }
+
+    /// As [`Passer::pass`], and hears the answer itself: for whoever reads and hands over on one thread.
     ///
     /// # Errors
-    /// [`Error::NotOurs`] for a frame of anybody else, [`Error::Timeout`], [`Error::Gone`].
+    /// As [`Passer::pass`].
     pub fn pass(&mut self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error> {
-        let message = FrameMessage::of(frame, 0, |lease| place(&self.pool, lease)).ok_or(Error::NotOurs)?;
-        self.tickets = self.tickets.wrapping_add(1);
-        let (ticket, entry) = (self.tickets, message.encode().to_vec());
-        if !self.socket.send(&FromClient::Pass { ticket, to, entry }, &[])? {
-            return Err(Error::Timeout(self.name.clone()));
-        }
+        let ticket = self.passer.ask(frame, to)?;
         let deadline = Instant::now() + timeout;
         loop {
             self.hear()?;
-            if let Some((_, taken)) = self.passed.take_if(|(of, _)| *of == ticket) {
-                return Ok(taken);
-            }
-            if self.over.is_some() {
-                return Err(Error::Gone(self.name.clone()));
+            if let Some(answer) = self.passer.taken(ticket) {
+                return answer;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Error::Timeout(self.name.clone()));
+                return Err(self.passer.give_up(ticket));
             }
             self.socket.wait(left);
         }
@@ -339,12 +336,9 @@ impl Reader {
             match self.socket.receive::<ToClient>() {
                 Ok(Received::Message(message, fds)) => self.heard(message, fds)?,
                 Ok(Received::Nothing) => return Ok(()),
-                Ok(Received::End) => {
+                Ok(Received::End) | Err(Error::Os { .. }) => {
                     self.over.get_or_insert(Over::Gone);
-                    return Ok(());
-                }
-                Err(Error::Os { .. }) => {
-                    self.over.get_or_insert(Over::Gone);
+                    self.passer.end();
                     return Ok(());
                 }
                 Err(other) => return Err(other),
@@ -373,7 +367,7 @@ impl Reader {
             }
             ToClient::End => self.over = Some(Over::End),
             ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Over::Failed(failure)),
-            ToClient::Passed { ticket, taken } => self.passed = Some((ticket, taken)),
+            ToClient::Passed { ticket, taken } => self.passer.heard(ticket, taken),
             ToClient::Welcome { .. } => return Err(Error::Protocol("a second welcome".into())),
         }
         Ok(())
@@ -382,6 +376,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        self.passer.end();
         // Frames that are still open live on, and with them the socket: without this the owner would go on granting.
         let _ = self.socket.send(&FromClient::Bye { read: self.read }, &[]);
     }
