@@ -55,6 +55,8 @@ pub(crate) struct ClassInner {
     /// `allocations` as they were last told: a slot that is just being released may be missing from the sum.
     told: AtomicU64,
     pub(crate) home: Home,
+    /// [`crate::SegmentHold`]s on it.
+    pub(crate) holds: AtomicU32,
 }
 
 /// Where slots go with their last release.
@@ -91,6 +93,7 @@ impl SizeClass {
             high_water: AtomicU32::new(0),
             told: AtomicU64::new(0),
             home,
+            holds: AtomicU32::new(0),
         }));
         class.0.pool.arena.register(&class.0);
         class

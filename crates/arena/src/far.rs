@@ -13,13 +13,13 @@ use crate::{
     pool::Pool,
     segment::{Access, Segment},
     stray::Shown,
-    sync::{AtomicU64, Ordering},
+    sync::{AtomicU64, Ordering, lock},
 };
 use std::{
     any::Any,
     fmt,
     os::fd::OwnedFd,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex},
 };
 
 /// Bytes of address space that one link may take, far beyond any source and far below what a process has.
@@ -59,7 +59,7 @@ pub struct FarPool {
     pool: Pool,
     access: Access,
     way_back: Arc<WayBack>,
-    segments: [OnceLock<SizeClass>; SEGMENTS],
+    segments: [Mutex<Option<SizeClass>>; SEGMENTS],
     mapped: AtomicU64,
 }
 
@@ -84,7 +84,7 @@ impl FarPool {
                 wake,
                 _alive: alive,
             }),
-            segments: [const { OnceLock::new() }; SEGMENTS],
+            segments: [const { Mutex::new(None) }; SEGMENTS],
             mapped: AtomicU64::new(0),
         }
     }
@@ -109,7 +109,7 @@ impl FarPool {
     /// Whether segment `number` was attached.
     #[must_use]
     pub fn knows(&self, number: u32) -> bool {
-        self.segments.get(number as usize).is_some_and(|s| s.get().is_some())
+        self.segments.get(number as usize).is_some_and(|s| lock(s).is_some())
     }
 
     /// Maps segment `number` of the link.
@@ -132,6 +132,12 @@ impl FarPool {
                 ),
             });
         }
+        let mut place = lock(place);
+        if place.is_some() {
+            return Err(Error::Foreign {
+                what: format!("segment {number} a second time"),
+            });
+        }
         let segment = Segment::attach(fd, slot_size, slots, self.access)?;
         self.mapped.fetch_add(bytes, Ordering::Relaxed);
         let home = Home::Far {
@@ -146,15 +152,24 @@ impl FarPool {
             // One of our own arena's: keys by segment and slot must not meet those of local sources, or of another link.
             id: self.pool.inner().arena.next_segment(),
         });
-        place.set(class).map_err(|_| Error::Foreign {
-            what: format!("segment {number} a second time"),
-        })
+        *place = Some(class);
+        Ok(())
+    }
+
+    /// Forgets segment `number`: what is still held of it lives on. True when there was one.
+    pub fn detach(&self, number: u32) -> bool {
+        let class = self.segments.get(number as usize).and_then(|s| lock(s).take());
+        let Some(class) = class else { return false };
+        let bytes = class.0.slot_size as u64 * u64::from(class.0.slots());
+        self.mapped.fetch_sub(bytes, Ordering::Relaxed);
+        true
     }
 
     /// A slot that was granted. `None` when there is no such slot.
     #[must_use]
     pub fn receive(&self, segment: u32, slot: u32, generation: u32) -> Option<Lease> {
-        let class = self.segments.get(segment as usize)?.get()?;
+        let place = lock(self.segments.get(segment as usize)?);
+        let class = place.as_ref()?;
         let bank = class.0.bank(0);
         if slot >= bank.ledger.slots() {
             return None;

@@ -4,6 +4,7 @@ use crate::{
     class::{ClassInner, Home},
     far::WayBack,
     segment::Segment,
+    sync::Ordering,
 };
 use std::{
     fmt,
@@ -159,8 +160,7 @@ impl Lease {
 }
 
 /// A hold on a whole segment by an owner who grants its slots to others: the segment lives, and holds on its slots are counted without a
-/// [`Lease`] each. Clones are the same segment.
-#[derive(Clone)]
+/// [`Lease`] each.
 pub struct SegmentHold {
     class: Arc<ClassInner>,
     bank: u32,
@@ -170,9 +170,12 @@ impl SegmentHold {
     /// The segment that a slot lies in; `None` for another process's, which only its owner can grant, and for one of a mixed pool.
     #[must_use]
     pub fn of(lease: &Lease) -> Option<Self> {
-        (!lease.class.is_far() && !lease.class.pool.config.mixed).then(|| SegmentHold {
-            class: Arc::clone(&lease.class),
-            bank: lease.bank,
+        (!lease.class.is_far() && !lease.class.pool.config.mixed).then(|| {
+            lease.class.holds.fetch_add(1, Ordering::Relaxed);
+            SegmentHold {
+                class: Arc::clone(&lease.class),
+                bank: lease.bank,
+            }
         })
     }
 
@@ -223,6 +226,20 @@ impl SegmentHold {
                 self.class.put_back(bank, slot);
             }
         }
+    }
+
+    /// Whether only holds keep the memory: its source is gone, or has changed its format, and no frame lies in it. A snapshot, and a
+    /// hint: a false yes is possible while others come and go.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        let holds = self.class.holds.load(Ordering::Relaxed) as usize;
+        Arc::strong_count(&self.class) == holds
+    }
+}
+
+impl Drop for SegmentHold {
+    fn drop(&mut self) {
+        self.class.holds.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -34,6 +34,8 @@ mod error;
 #[cfg(not(loom))]
 mod far;
 #[cfg(not(loom))]
+mod inherited;
+#[cfg(not(loom))]
 mod lease;
 #[cfg(not(loom))]
 mod page;
@@ -56,6 +58,7 @@ pub use crate::{
     class::SizeClass,
     error::Error,
     far::FarPool,
+    inherited::duplicate_inherited,
     lease::{Lease, SegmentHold, SlotMut, SlotRef},
     page::{PageContents, SharedPage},
     pool::{Arena, Pool, PoolConfig, Wait},

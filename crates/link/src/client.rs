@@ -6,14 +6,15 @@ use crate::{
     error::Error,
     memory::Memory,
     message::{FrameMessage, SLOTS_MAX, SlotAt},
+    peer::Peer,
     produce::Producing,
+    segments::Segments,
     socket::Socket,
     wire::{ClientPolicy, Failure, Hello, ToClient},
 };
 use beamline_arena::{
     LEFT_FOR_DRIVER, Lease, Reservation, SegmentHold, SharedPage,
-    grant::{Granted, RING, ReturnPage, SEGMENTS, TellPage},
-    peer::peer_pidfd,
+    grant::{Granted, RING, ReturnPage, TellPage},
 };
 use beamline_media::Frame;
 use rustix::{
@@ -68,7 +69,7 @@ pub(crate) struct Books {
     pub(crate) granted: Granted,
     /// Entries told so far (wraps).
     pub(crate) told: u32,
-    pub(crate) segments: Vec<SegmentHold>,
+    pub(crate) segments: Segments,
     /// Of one that produces; it is shown nothing.
     pub(crate) producing: Option<Producing>,
     queue: VecDeque<(Frame, Number)>,
@@ -148,7 +149,7 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
 impl Client {
     pub(crate) fn new(
         id: u64,
-        pid: i32,
+        peer: Peer,
         socket: Socket,
         hello: Hello,
         producing: Option<Producing>,
@@ -158,11 +159,9 @@ impl Client {
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| Error::os("an eventfd", e))?;
         Ok(Client {
             id,
-            pid,
+            pid: peer.pid,
             wake,
-            // Of the process that connected, not of its number: that may be another's by now. A kernel that does not tell (before 6.5) has
-            // the socket's end, which comes with the end of the last process that has it.
-            pidfd: peer_pidfd(socket.fd()).ok(),
+            pidfd: peer.pidfd,
             socket,
             tell: SharedPage::new("beamline:tell", true)?,
             returns: SharedPage::new("beamline:return", false)?,
@@ -267,7 +266,7 @@ impl Client {
             if books.granted.held(segment, slot) == 0 {
                 return None;
             }
-            *to = Some(books.segments.get(segment)?.lease(u32::from(at.slot), at.generation)?);
+            *to = Some(books.segments.at(segment)?.lease(u32::from(at.slot), at.generation)?);
         }
         message.frame(leases).ok()
     }
@@ -289,7 +288,7 @@ impl Client {
         } = books;
         granted.drain(&self.returns, segments.len(), |segment, slot, count| {
             *returned += u64::from(count);
-            segments[segment].let_go(slot as u32, count);
+            segments.let_go(segment, slot, count);
         });
         self.pay(books);
         while let Some((frame, number)) = books.queue.pop_front() {
@@ -314,9 +313,9 @@ impl Client {
         let Books { granted, segments, .. } = &mut *books;
         let message = FrameMessage::of(frame, 0, |lease| {
             // `room` has seen to it that each is known.
-            let at = segments.iter().position(|s| s.has(lease))?;
+            let (at, hold) = segments.of(lease)?;
             let slot = lease.slot_index();
-            let generation = segments[at].hold(lease);
+            let generation = hold.hold(lease);
             granted.grant(at, slot as usize);
             Some(SlotAt {
                 segment: at as u16,
@@ -354,35 +353,42 @@ impl Client {
             return Room::Later;
         }
         for lease in frame.leases() {
-            if books.segments.iter().any(|s| s.has(lease)) {
+            if books.segments.of(lease).is_some() {
                 continue;
             }
             match self.introduce(books, SegmentHold::of(lease)) {
-                Ok(true) => {}
-                Ok(false) => return Room::Later,
+                Ok(Some(_)) => {}
+                Ok(None) => return Room::Later,
                 Err(()) => return Room::No,
             }
         }
-        if short_of_slots(frame) { Room::No } else { Room::Yes }
+        if short_of_slots(frame) {
+            Room::No
+        } else if frame.leases().all(|lease| books.segments.of(lease).is_some()) {
+            Room::Yes
+        } else {
+            // Where all numbers are in use, the last slot's segment may have taken the place of the first one's.
+            Room::Later
+        }
     }
 
-    /// Tells of a segment. False: the reader has not read what was told before.
-    pub(crate) fn introduce(&self, books: &mut Books, hold: Option<SegmentHold>) -> Result<bool, ()> {
-        if books.segments.len() == SEGMENTS {
-            return Err(());
+    /// Tells of a segment; gives its number. None: the client has not read what was told before.
+    pub(crate) fn introduce(&self, books: &mut Books, hold: Option<SegmentHold>) -> Result<Option<usize>, ()> {
+        let Books {
+            granted,
+            segments,
+            producing,
+            ..
+        } = &mut *books;
+        if producing.is_none() {
+            segments.make_room(granted, &self.socket);
         }
-        let hold = hold.ok_or(())?;
-        let segment = hold.segment();
-        let message = ToClient::Segment {
-            number: books.segments.len() as u32,
-            slot_size: segment.slot_size() as u64,
-            slots: segment.slots(),
-        };
-        let sent = self.socket.send(&message, &[segment.fd()]).map_err(drop)?;
-        if sent {
-            books.segments.push(hold);
-        }
-        Ok(sent)
+        segments.introduce(hold.ok_or(())?, &self.socket)
+    }
+
+    /// The reader has let go of a segment. False when it was not told to.
+    pub(crate) fn forgot(&self, number: u32) -> bool {
+        lock(&self.books).segments.forgot(number)
     }
 
     /// The thread is about to sleep; what came back meanwhile is heard.
@@ -402,6 +408,8 @@ impl Client {
             self.tell.owner_sleeps();
         }
         self.drain_books(&mut books);
+        let Books { granted, segments, .. } = &mut *books;
+        segments.forget_retired(granted, &self.socket);
         if books.granted.outstanding() > 0 || books.owes() {
             Out::Soon
         } else {
@@ -488,7 +496,7 @@ impl Client {
             for at in &slots[..count] {
                 let (segment, slot) = (usize::from(at.segment), usize::from(at.slot));
                 if granted.revoke(segment, slot) {
-                    segments[segment].let_go(slot as u32, 1);
+                    segments.let_go(segment, slot, 1);
                 }
             }
         }
@@ -519,9 +527,9 @@ impl Client {
         } = &mut *books;
         granted.sweep(|segment, slot, count| match producing {
             Some(producing) => producing.returned(segments, segment, slot, count),
-            None => segments[segment].let_go(slot as u32, count),
+            None => segments.let_go(segment, slot, count),
         });
-        books.segments.clear();
+        books.segments = Segments::default();
         books.producing = None;
         swept
     }

@@ -36,6 +36,25 @@ pub enum Error {
     /// Nothing came within the time that a greeting may take.
     #[error("'{0}' did not answer in time")]
     Timeout(String),
+    /// No end of a share.
+    #[error("expected an end that share.invite() has made and this process has inherited as fd {fd}, but it is {what}")]
+    NoInvitation {
+        /// Its number.
+        fd: u32,
+        /// What it is instead.
+        what: String,
+    },
+    /// An end of a share that was joined by it already.
+    #[error("the end of a share at fd {0} was used already: each is good for one reader")]
+    UsedInvitation(u32),
+    /// Too many ends are out.
+    #[error("{most} ends of '{name}' are out and unused, as many as may: close those that no child has taken")]
+    Invitations {
+        /// The share.
+        name: String,
+        /// How many may be.
+        most: usize,
+    },
     /// The caller has cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -71,8 +90,8 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Error::Name(_) | Error::NotOurs => ErrorCode::InvalidConfig,
-            Error::NotFound(_) => ErrorCode::NotFound,
-            Error::Taken(_) => ErrorCode::Busy,
+            Error::NotFound(_) | Error::NoInvitation { .. } => ErrorCode::NotFound,
+            Error::Taken(_) | Error::UsedInvitation(_) => ErrorCode::Busy,
             Error::Stranger(_) => ErrorCode::PermissionDenied,
             Error::Told(failure) => failure.code(),
             Error::Gone(_) => ErrorCode::DeviceLost,
@@ -80,7 +99,7 @@ impl Error {
             Error::Timeout(_) => ErrorCode::Timeout,
             Error::Cancelled => ErrorCode::Aborted,
             Error::Arena(beamline_arena::Error::Foreign { .. }) => ErrorCode::Data,
-            Error::Arena(_) => ErrorCode::Quota,
+            Error::Arena(_) | Error::Invitations { .. } => ErrorCode::Quota,
             Error::Os { source, .. } => ErrorCode::of_io(source.kind()),
         }
     }
@@ -98,6 +117,9 @@ impl Error {
             Error::Gone(_) => "owner-gone",
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => "share-protocol",
             Error::Timeout(_) => "share-silent",
+            Error::NoInvitation { .. } => "no-share-fd",
+            Error::UsedInvitation(_) => "share-fd-used",
+            Error::Invitations { .. } => "share-fds-out",
             Error::Cancelled => "cancelled",
             Error::Arena(beamline_arena::Error::Foreign { .. }) => "share-protocol",
             Error::Arena(_) => "shared-memory",

@@ -20,6 +20,7 @@
 //! | `socket.rs` | messages with fds |
 //! | `memory.rs` | what readers may hold, set aside |
 //! | `client.rs` | one reader, from the owner's side |
+//! | `segments.rs` | what memory a client knows |
 //! | `publisher.rs` | the owner |
 //! | `service.rs` | its thread |
 //! | `hosting.rs` | what the thread does for clients that produce or hand over |
@@ -28,23 +29,30 @@
 //! | `reader.rs` | a client that reads |
 //! | `passer.rs` | frames from client to client |
 //! | `producer.rs` | a client that fills frames |
+//! | `invite.rs`, `peer.rs` | a link over an inherited socket; who is at its other end |
+//! | `watch.rs`, `watchers.rs` | what is shared now, and what changes: who asks, who tells |
 //!
 //! Start reading at `publisher.rs`.
 
 mod client;
 mod error;
 mod hosting;
+mod invite;
 mod join;
 mod memory;
 mod message;
 mod passer;
+mod peer;
 mod place;
 mod produce;
 mod producer;
 mod publisher;
 mod reader;
+mod segments;
 mod service;
 mod socket;
+mod watch;
+mod watchers;
 mod wire;
 
 pub use client::ClientInfo;
@@ -56,6 +64,7 @@ pub use produce::{Host, Produced};
 pub use producer::{Producer, ProducerOptions};
 pub use publisher::{Limits, Publisher};
 pub use reader::{Next, Reader, ReaderOptions};
+pub use watch::{ShareChange, Watch};
 pub use wire::{Caps as WireCaps, ClientPolicy, Failure, FromClient, Hello, ToClient};
 #[doc(hidden)]
 pub use wire::{fuzz as fuzz_wire, version};

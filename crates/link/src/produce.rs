@@ -15,6 +15,7 @@ use crate::{
     client::{Books, Client, Out},
     error::Error,
     message::{FrameMessage, MessageError, SLOTS_MAX, SlotAt, empty_slot},
+    segments::Segments,
 };
 use beamline_arena::{
     Arena, Lease, Pool, PoolConfig, SegmentHold, SharedPage, SizeClass, SlotMut, Wait,
@@ -98,16 +99,16 @@ impl Producing {
     }
 
     /// It let a slot go: empty, or as one of those who hold the picture in it.
-    pub(crate) fn returned(&mut self, segments: &[SegmentHold], segment: usize, slot: usize, count: u32) {
+    pub(crate) fn returned(&mut self, segments: &Segments, segment: usize, slot: usize, count: u32) {
         let is = |at: &SlotAt| (usize::from(at.segment), usize::from(at.slot)) == (segment, slot);
         match self.ahead.iter().position(|(at, _)| is(at)) {
             Some(empty) => drop(self.ahead.swap_remove(empty)),
-            None => segments[segment].let_go(slot as u32, count),
+            None => segments.let_go(segment, slot, count),
         }
     }
 
     /// Reads its ring to the end.
-    fn read_ring(&mut self, segments: &[SegmentHold]) -> Result<u32, Error> {
+    fn read_ring(&mut self, segments: &Segments) -> Result<u32, Error> {
         let mut frames = 0;
         loop {
             match self.page.read(self.read) {
@@ -124,7 +125,7 @@ impl Producing {
     }
 
     /// A picture in slots that were out to be written, each of them: from now on they are read.
-    fn picture(&mut self, message: &FrameMessage, segments: &[SegmentHold]) -> Result<Frame, Error> {
+    fn picture(&mut self, message: &FrameMessage, segments: &Segments) -> Result<Frame, Error> {
         let mut leases: [Option<Lease>; SLOTS_MAX] = [const { None }; SLOTS_MAX];
         for (to, at) in leases.iter_mut().zip(&message.slots[..message.slot_count]) {
             let unknown = || {
@@ -134,7 +135,7 @@ impl Producing {
             let empty = self.ahead.iter().position(|(a, _)| a == at).ok_or_else(unknown)?;
             let lease = self.ahead.swap_remove(empty).1.freeze();
             // Its grant goes on as a hold on the picture, until it lets go.
-            let segment = &segments[usize::from(at.segment)];
+            let segment = segments.at(usize::from(at.segment)).ok_or_else(unknown)?;
             segment.hold(&lease);
             *to = Some(lease);
             // It has mapped what it has filled; readers, who are shown it now, shall never write it.
@@ -219,10 +220,12 @@ impl Client {
             let Ok(slot) = producing.class.acquire(Wait::Grow) else {
                 return false;
             };
-            let segment = match books.segments.iter().position(|s| s.has_mut(&slot)) {
+            let segment = match books.segments.of_mut(&slot) {
                 Some(at) => at,
-                None if self.introduce(books, SegmentHold::of_mut(&slot)) == Ok(true) => books.segments.len() - 1,
-                None => return false,
+                None => match self.introduce(books, SegmentHold::of_mut(&slot)) {
+                    Ok(Some(at)) => at,
+                    _ => return false,
+                },
             };
             let name = slot.slot_ref();
             let at = SlotAt {

@@ -6,7 +6,7 @@ use crate::{
     message::{FrameMessage, SlotAt, empty_slot_of},
     place::Place,
     socket::{Received, Socket, bell},
-    wire::{Caps as WireCaps, ClientPolicy, Failure, FromClient, Hello, ToClient, version},
+    wire::{Caps as WireCaps, Failure, FromClient, Hello, ToClient},
 };
 use beamline_arena::{Access, FarPool, Pool, SharedPage, SlotMut, grant::PublishPage, grant::Told};
 use beamline_media::{Caps, Frame, FrameInfo, FrameMut, Layout};
@@ -69,12 +69,10 @@ impl Producer {
             place.name(),
         );
         let hello = Hello {
-            version: version(),
             hold: options.ahead,
-            queue: 1,
-            policy: ClientPolicy::Latest,
             look: false,
             produce: Some(WireCaps::of(&caps)),
+            ..Hello::look()
         };
         socket.send(&FromClient::Hello(hello), &[])?;
         let Welcome { fds, .. } = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;

@@ -8,11 +8,13 @@
 use crate::{
     client::{Client, ClientInfo, Number},
     error::Error,
+    invite::Invitations,
     memory::{self, Memory},
     place::Place,
     produce::Host,
     service::Service,
     socket::listen_at,
+    watchers::Watchers,
     wire::{Caps as WireCaps, Failure, ToClient},
 };
 use beamline_media::{Caps, Frame};
@@ -59,6 +61,8 @@ pub(crate) struct Shared {
     /// Of the last frame; unknown before the first. Locked before `clients`.
     pub(crate) memory: Mutex<Option<Memory>>,
     memory_key: AtomicUsize,
+    pub(crate) watchers: Watchers,
+    pub(crate) invitations: Invitations,
     pub(crate) host: Option<Host>,
     pub(crate) published: AtomicU64,
     pub(crate) swept: AtomicU64,
@@ -124,6 +128,7 @@ impl Shared {
             // The thread tells them as soon as they read.
             ring(&self.wake);
         }
+        self.watchers.tell(message);
     }
 }
 
@@ -157,6 +162,8 @@ impl Publisher {
             clients: RwLock::default(),
             memory: Mutex::new(None),
             memory_key: AtomicUsize::new(0),
+            watchers: Watchers::default(),
+            invitations: Invitations::default(),
             host,
             published: AtomicU64::new(0),
             swept: AtomicU64::new(0),
@@ -208,6 +215,21 @@ impl Publisher {
         *over = Some(message.clone());
         drop(over);
         self.shared.say_to(&message, |_| true);
+    }
+
+    /// An end for one child that inherits it: [`Reader::inherit`](crate::Reader::inherit) there, without a name. The copy here is to be
+    /// closed when the child has its own. Unused ones cost a socket each; at most 64 are out at once.
+    ///
+    /// # Errors
+    /// [`Error::Invitations`]; [`Error::NotFound`] when it is closed; [`Error::Os`].
+    pub fn invite(&self) -> Result<OwnedFd, Error> {
+        let name = self.shared.place.name();
+        if self.shared.closed.load(Ordering::SeqCst) {
+            return Err(Error::NotFound(name.into()));
+        }
+        let end = self.shared.invitations.make(name)?;
+        ring(&self.shared.wake);
+        Ok(end)
     }
 
     /// Who reads now.

@@ -2,18 +2,21 @@
 
 use crate::{
     error::Error,
+    invite,
     join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, sleep_until_told},
     message::{FrameMessage, SLOTS_MAX},
     passer::Passer,
+    peer::Peer,
     place::Place,
     socket::{Received, Socket, bell},
-    wire::{CROWDED, ClientPolicy, FromClient, Hello, ToClient, version},
+    wire::{CROWDED, ClientPolicy, FromClient, Hello, ToClient},
 };
 use beamline_arena::{
     Access, FarPool, Lease, Pool, SharedPage,
     grant::{RING, Told},
 };
 use beamline_media::{Caps, Frame};
+use rustix::fd::AsFd;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -21,6 +24,8 @@ use std::{
 
 /// Messages of the socket that are heard at once.
 const MESSAGES: usize = 64;
+/// What a share is called that came without its name.
+const INHERITED: &str = "an inherited share";
 
 /// How a share is read.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +79,8 @@ pub struct Reader {
     looked: Instant,
     /// What the socket said while a frame was looked for.
     pending: Option<Caps>,
+    /// The first frame of a new format, while that is told.
+    kept: Option<FrameMessage>,
     over: Option<Over>,
     skipped: u64,
     id: u64,
@@ -103,7 +110,7 @@ impl Reader {
         let deadline = Instant::now() + HELLO_PATIENCE;
         loop {
             let socket = Socket::connect(place, deadline, cancelled)?;
-            match Self::join(socket, place.name(), pool, options, cancelled) {
+            match Self::join(socket, place.name(), None, pool, options, cancelled) {
                 // Others crowd the door and say nothing; who comes again is heard.
                 Err(Error::Told(failure)) if failure.reason == CROWDED && Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(2));
@@ -113,7 +120,7 @@ impl Reader {
         }
     }
 
-    /// The same over a socket that was inherited.
+    /// The same over a socket that was inherited: the other end of [`Publisher::invite`](crate::Publisher::invite).
     ///
     /// # Errors
     /// As [`Reader::connect`].
@@ -123,25 +130,51 @@ impl Reader {
         options: ReaderOptions,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
-        Self::join(Socket::from_fd(fd)?, "an inherited socket", pool, options, cancelled)
+        Self::join(
+            Socket::from_fd(fd)?,
+            INHERITED,
+            Some(Peer::ourselves()),
+            pool,
+            options,
+            cancelled,
+        )
+    }
+
+    /// The same by the number of the fd, which stays open itself: it is copied.
+    ///
+    /// # Errors
+    /// As [`Reader::connect`]; [`Error::NoInvitation`], [`Error::UsedInvitation`].
+    pub fn inherit(
+        number: u32,
+        pool: &Pool,
+        options: ReaderOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        let socket = invite::take(number)?;
+        Self::join(socket, INHERITED, Some(Peer::ourselves()), pool, options, cancelled)
     }
 
     fn join(
         socket: Socket,
         name: &str,
+        ourselves: Option<Peer>,
         pool: &Pool,
         options: ReaderOptions,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
         let hello = Hello {
-            version: version(),
             hold: options.hold,
             queue: options.queue,
             policy: options.policy,
             look: false,
-            produce: None,
+            pid: ourselves.as_ref().map(|p| p.pid),
+            ..Hello::look()
         };
-        socket.send(&FromClient::Hello(hello), &[])?;
+        let pidfd = ourselves.as_ref().and_then(|p| p.pidfd.as_ref());
+        let fds: Vec<_> = pidfd.into_iter().map(AsFd::as_fd).collect();
+        socket
+            .send(&FromClient::Hello(hello), &fds)
+            .map_err(|_| Error::Gone(name.into()))?;
         let Welcome { id, caps, live, fds } = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;
         let broken = |what: &str| Error::Protocol(what.into());
         let [tell, returns, wake] = <[_; 3]>::try_from(fds).map_err(|_| broken("a welcome without its three fds"))?;
@@ -161,6 +194,7 @@ impl Reader {
             read: 0,
             looked: Instant::now(),
             pending: None,
+            kept: None,
             over: None,
             skipped: 0,
             id,
@@ -173,15 +207,7 @@ impl Reader {
     /// As [`Reader::connect`].
     pub fn look(place: &Place) -> Result<(Caps, bool), Error> {
         let socket = Socket::connect(place, Instant::now() + LOOK_PATIENCE, &|| false)?;
-        let hello = Hello {
-            version: version(),
-            hold: 1,
-            queue: 1,
-            policy: ClientPolicy::Latest,
-            look: true,
-            produce: None,
-        };
-        socket.send(&FromClient::Hello(hello), &[])?;
+        socket.send(&FromClient::Hello(Hello::look()), &[])?;
         greeting(&socket, place.name(), LOOK_PATIENCE, &|| false).map(|w| (w.caps, w.live))
     }
 
@@ -211,12 +237,21 @@ impl Reader {
         // Where a frame waits already nobody asks for the time.
         let mut deadline = None;
         loop {
+            if let Some(message) = self.kept.take().map_or_else(|| self.entry(), |kept| Ok(Some(kept)))? {
+                if !self.fits(&message) {
+                    // The change was said before the frame was told.
+                    self.hear()?;
+                    if let Some(caps) = self.pending.take() {
+                        self.kept = Some(message);
+                        self.caps = caps.clone();
+                        return Ok(Next::Caps(caps));
+                    }
+                }
+                return self.frame(&message);
+            }
             if let Some(caps) = self.pending.take() {
                 self.caps = caps.clone();
                 return Ok(Next::Caps(caps));
-            }
-            if let Some(message) = self.entry()? {
-                return self.frame(&message);
             }
             let now = Instant::now();
             let deadline = *deadline.get_or_insert(now + timeout);
@@ -239,6 +274,11 @@ impl Reader {
                 self.hear()?;
             }
         }
+    }
+
+    /// Whether a frame is what the last word on the format says.
+    fn fits(&self, message: &FrameMessage) -> bool {
+        self.caps.pixel_format == Some(message.info.format) && self.caps.size == message.info.coded
     }
 
     /// The next entry; with `latest` the newest, what lies before it goes back.
@@ -361,6 +401,13 @@ impl Reader {
                 let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
                 self.pool.attach(number, fd, slot_size, slots)?;
             }
+            ToClient::Forget { number } => {
+                if !self.pool.detach(number) {
+                    return Err(Error::Protocol("a segment to forget that was never told".into()));
+                }
+                // When it cannot be said, the owner is gone, which is heard as well.
+                let _ = self.socket.send(&FromClient::Forgot { number }, &[]);
+            }
             ToClient::Caps(caps) => {
                 let caps = caps.to_media();
                 self.pending = Some(caps.ok_or_else(|| Error::Protocol("a format that nobody knows".into()))?);
@@ -377,6 +424,9 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.passer.end();
+        if let Some(kept) = self.kept.take() {
+            drop(self.leases(&kept));
+        }
         // Frames that are still open live on, and with them the socket: without this the owner would go on granting.
         let _ = self.socket.send(&FromClient::Bye { read: self.read }, &[]);
     }

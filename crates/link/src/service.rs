@@ -6,6 +6,8 @@
 use crate::{
     client::{Client, Out},
     error::Error,
+    invite::Invitation,
+    peer::Peer,
     produce::{Produced, Producing},
     publisher::{Shared, lock},
     socket::{Received, Socket, accept_from},
@@ -57,8 +59,18 @@ pub(crate) struct Service {
 struct Stranger {
     id: u64,
     socket: Socket,
+    /// Who has connected; nobody knows it of those who were invited.
     pid: i32,
     since: Instant,
+    /// It may take its time: the child is perhaps not yet born.
+    invitation: Option<Invitation>,
+}
+
+impl Stranger {
+    /// One that has to hurry, and has to make room for others.
+    fn connected(&self) -> bool {
+        self.invitation.is_none()
+    }
 }
 
 /// What an epoll event is about: the two fds of the share, else an id and what of it.
@@ -135,7 +147,8 @@ impl Service {
                 }
             }
             self.forget(&gone);
-            self.strangers.retain(|s| s.since.elapsed() < HELLO_PATIENCE);
+            self.strangers
+                .retain(|s| !s.connected() || s.since.elapsed() < HELLO_PATIENCE);
             self.next_window(&clients);
         }
     }
@@ -190,7 +203,7 @@ impl Service {
             0
         } else if out == Out::Soon {
             LATEST
-        } else if closed || self.shut || !self.strangers.is_empty() || !self.vain.is_empty() {
+        } else if closed || self.shut || self.strangers.iter().any(Stranger::connected) || !self.vain.is_empty() {
             100_000_000
         } else {
             return None;
@@ -203,14 +216,17 @@ impl Service {
             (LISTENER, _) => self.accept(),
             (WAKE, _) => {
                 let _ = rustix::io::read(&self.shared.wake, &mut [0u8; 8]);
+                self.receive_invited();
             }
             (id, SOCKET) => {
                 if let Some(at) = self.strangers.iter().position(|s| s.id == id) {
                     self.greet(at);
-                } else if let Some(client) = clients.iter().find(|c| c.id == id)
-                    && !self.listens_to(client)
-                {
-                    gone.push(id);
+                } else if let Some(client) = clients.iter().find(|c| c.id == id) {
+                    if !self.listens_to(client) {
+                        gone.push(id);
+                    }
+                } else {
+                    self.shared.watchers.let_go(id);
                 }
             }
             (id, RETURNED) => {
@@ -259,30 +275,44 @@ impl Service {
                 }
             };
             self.make_room(pid);
-            let id = self.next_id;
-            self.next_id += 1;
-            if self.watch(socket.fd(), id, SOCKET, false).is_ok() {
-                self.strangers.push(Stranger {
-                    id,
-                    socket,
-                    pid,
-                    since: Instant::now(),
-                });
-            }
+            self.receive(socket, pid, None);
+        }
+    }
+
+    /// Ends that were made for children.
+    fn receive_invited(&mut self) {
+        for (socket, invitation) in self.shared.invitations.take() {
+            self.receive(socket, 0, Some(invitation));
+        }
+    }
+
+    fn receive(&mut self, socket: Socket, pid: i32, invitation: Option<Invitation>) {
+        let id = self.next_id;
+        self.next_id += 1;
+        if self.watch(socket.fd(), id, SOCKET, false).is_ok() {
+            self.strangers.push(Stranger {
+                id,
+                socket,
+                pid,
+                since: Instant::now(),
+                invitation,
+            });
         }
     }
 
     /// Who comes is heard: among too many that say nothing the oldest goes, of the process that has the most.
     fn make_room(&mut self, pid: i32) {
-        let of = |pid: i32| self.strangers.iter().filter(|s| s.pid == pid).count();
+        let connected = || self.strangers.iter().filter(|s| s.connected());
+        let of = |pid: i32| connected().filter(|s| s.pid == pid).count();
         let crowd = if of(pid) >= STRANGERS_OF_ONE {
             Some(pid)
-        } else if self.strangers.len() >= STRANGERS_MAX {
-            self.strangers.iter().map(|s| s.pid).max_by_key(|pid| of(*pid))
+        } else if connected().count() >= STRANGERS_MAX {
+            connected().map(|s| s.pid).max_by_key(|pid| of(*pid))
         } else {
             None
         };
-        let of_crowd = self.strangers.iter().enumerate().filter(|(_, s)| Some(s.pid) == crowd);
+        let strangers = self.strangers.iter().enumerate();
+        let of_crowd = strangers.filter(|(_, s)| s.connected() && Some(s.pid) == crowd);
         if let Some((oldest, _)) = of_crowd.min_by_key(|(_, s)| s.since) {
             let stranger = self.strangers.swap_remove(oldest);
             let message = "too many processes are connected to this share and say nothing: try again";
@@ -294,8 +324,8 @@ impl Service {
     /// A stranger has something to say: a hello, or nothing that we understand.
     fn greet(&mut self, at: usize) {
         let stranger = self.strangers.swap_remove(at);
-        let hello = match stranger.socket.receive::<FromClient>() {
-            Ok(Received::Message(FromClient::Hello(hello), _)) => hello,
+        let (hello, fds) = match stranger.socket.receive::<FromClient>() {
+            Ok(Received::Message(FromClient::Hello(hello), fds)) => (hello, fds),
             Ok(Received::Nothing) => return self.strangers.push(stranger),
             Ok(Received::End) => return,
             Ok(Received::Message(..)) => return scold(&stranger, "no hello"),
@@ -305,9 +335,13 @@ impl Service {
             let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
             return;
         }
+        let peer = match &stranger.invitation {
+            Some(_) => Peer::invited(&hello, fds, &stranger.socket),
+            None => Peer::connected(stranger.pid, &stranger.socket),
+        };
         let shared = Arc::clone(&self.shared);
         // Until it is among the readers: whoever changes the memory then finds it there. One that produces brings its own.
-        let reads = !hello.look && hello.produce.is_none();
+        let reads = !hello.look && !hello.watch && hello.produce.is_none();
         let mut memory = reads.then(|| lock(&shared.memory));
         let known = memory.as_mut().and_then(|m| m.as_mut());
         let reservation = match known.map(|m| m.set_aside(&hello)).transpose() {
@@ -317,7 +351,7 @@ impl Service {
                 return;
             }
         };
-        if let Err(error) = self.welcome(stranger, hello, reservation) {
+        if let Err(error) = self.welcome(stranger, peer, hello, reservation) {
             tracing::debug!(%error, "a reader could not be welcomed");
         }
     }
@@ -344,6 +378,10 @@ impl Service {
         if !hello.look && now >= most {
             return quota(format!("{now} processes read this share, as many as may"));
         }
+        if hello.watch && self.shared.watchers.are_full() {
+            let message = "as many processes watch this share as may";
+            return Err(Failure::new(ErrorCode::Quota, Hello::FULL, message));
+        }
         if hello.hold > self.shared.limits.hold {
             let most = self.shared.limits.hold;
             return quota(format!(
@@ -354,24 +392,36 @@ impl Service {
         Ok(())
     }
 
-    fn welcome(&mut self, stranger: Stranger, hello: Hello, reservation: Option<Reservation>) -> Result<(), Error> {
-        let welcome = ToClient::Welcome {
-            id: stranger.id,
+    fn welcome(
+        &mut self,
+        stranger: Stranger,
+        peer: Peer,
+        hello: Hello,
+        reservation: Option<Reservation>,
+    ) -> Result<(), Error> {
+        let id = stranger.id;
+        let welcome = || ToClient::Welcome {
+            id,
             caps: WireCaps::of(&lock(&self.shared.caps)),
             live: self.shared.live,
         };
+        if hello.watch {
+            self.shared.watchers.welcome(id, stranger.socket, welcome);
+            return Ok(());
+        }
+        let welcome = welcome();
         if hello.look {
             return stranger.socket.send(&welcome, &[]).map(drop);
         }
-        let Stranger { id, socket, pid, .. } = stranger;
+        let Stranger { socket, .. } = stranger;
         let producing = match &hello.produce {
-            Some(caps) => match self.begin_producing(caps, pid, hello.hold) {
+            Some(caps) => match self.begin_producing(caps, peer.pid, hello.hold) {
                 Ok(producing) => Some(producing),
                 Err(failure) => return socket.send(&ToClient::Refused(failure), &[]).map(drop),
             },
             None => None,
         };
-        let client = Arc::new(Client::new(id, pid, socket, hello, producing, reservation)?);
+        let client = Arc::new(Client::new(id, peer, socket, hello, producing, reservation)?);
         self.watch(client.wake.as_fd(), id, RETURNED, true)?;
         if let Some(pidfd) = &client.pidfd {
             self.watch(pidfd.as_fd(), id, PIDFD, false)?;
@@ -409,6 +459,12 @@ impl Service {
                     return true;
                 }
                 "a frame to be passed on that it does not hold".into()
+            }
+            Ok(Received::Message(FromClient::Forgot { number }, _)) => {
+                if client.forgot(number) {
+                    return true;
+                }
+                "word of a segment that it was not told to forget".into()
             }
             Ok(Received::Message(FromClient::Bye { read }, _)) => {
                 if client.leave(read) {
@@ -459,6 +515,8 @@ impl Service {
             let _ = epoll::delete(&self.epoll, &listener);
             self.strangers.clear();
         }
+        drop(self.shared.invitations.take());
+        self.shared.watchers.clear();
     }
 }
 

@@ -108,27 +108,43 @@ impl Socket {
     ///
     /// Waits until `deadline` while others stand before us in the queue of the kernel.
     pub(crate) fn connect(place: &Place, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<Self, Error> {
-        let socket = fresh()?;
-        let path = place.path();
-        let mut joined = connect(&socket, &address(path)?);
-        // Nothing tells when there is room.
-        while joined == Err(Errno::AGAIN) && Instant::now() < deadline {
+        loop {
+            match Self::join(place, DirectoryLock::of) {
+                Err(Error::Os { source, .. }) if source.kind() == std::io::ErrorKind::WouldBlock => {}
+                joined => return joined,
+            }
+            // Nothing tells when there is room.
+            if Instant::now() >= deadline {
+                return Err(Error::Timeout(place.name().into()));
+            }
             if cancelled() {
                 return Err(Error::Cancelled);
             }
             std::thread::sleep(Duration::from_millis(2));
-            joined = connect(&socket, &address(path)?);
+        }
+    }
+
+    /// The same without any wait: `WouldBlock` when others stand before us, or are busy with the name.
+    pub(crate) fn connect_at_once(place: &Place) -> Result<Self, Error> {
+        Self::join(place, DirectoryLock::at_once)
+    }
+
+    fn join(place: &Place, lock: impl FnOnce(&Path) -> Result<DirectoryLock, Error>) -> Result<Self, Error> {
+        let socket = fresh()?;
+        let path = place.path();
+        let address = address(path)?;
+        let mut joined = connect(&socket, &address);
+        if joined == Err(Errno::CONNREFUSED) {
+            // Dead, or just being born: a name is there before its owner listens, but both under the lock.
+            let _lock = lock(path)?;
+            joined = connect(&socket, &address);
+            if joined == Err(Errno::CONNREFUSED) {
+                let _ = rustix::fs::unlink(path);
+            }
         }
         match joined {
             Ok(()) => {}
-            Err(Errno::AGAIN) => return Err(Error::Timeout(place.name().into())),
-            Err(Errno::NOENT) => return Err(Error::NotFound(place.name().into())),
-            Err(Errno::CONNREFUSED) => {
-                if let Ok(_lock) = DirectoryLock::of(path) {
-                    let _ = remove_if_dead(place);
-                }
-                return Err(Error::NotFound(place.name().into()));
-            }
+            Err(Errno::NOENT | Errno::CONNREFUSED) => return Err(Error::NotFound(place.name().into())),
             Err(e) => return Err(Error::os(format!("the share '{}'", place.name()), e)),
         }
         let socket = Socket(socket);

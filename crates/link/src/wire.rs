@@ -11,7 +11,7 @@ pub(crate) const MESSAGE_MAX: usize = 4096;
 /// Fds of one message.
 pub(crate) const FDS_MAX: usize = 4;
 /// Changes with what is said here and with the layout of the shared pages.
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 /// The most frames that one client may hold and queue.
 pub(crate) const FRAMES_MAX: u32 = 64;
 
@@ -48,6 +48,11 @@ pub enum FromClient {
         /// How many it has read (wraps).
         read: u32,
     },
+    /// Of one that reads: it has heard [`ToClient::Forget`], and the number may stand for another segment.
+    Forgot {
+        /// The segment's number.
+        number: u32,
+    },
     /// Of one that reads: a frame that it holds is for another client too.
     Pass {
         /// For the answer.
@@ -83,9 +88,40 @@ pub struct Hello {
     /// Of one that produces: the format. It reads nothing then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub produce: Option<Caps>,
+    /// Whether it stays after its look, and is told of changes and of the end.
+    #[serde(default)]
+    pub watch: bool,
+    /// Its process, where the kernel cannot say who is at the other end: over an inherited socket, with its pidfd where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
 }
 
 impl Hello {
+    /// Reason of a refusal: as many watch as may.
+    pub(crate) const FULL: &'static str = "share-watched";
+
+    /// One that wants to know what there is.
+    pub(crate) fn look() -> Self {
+        Hello {
+            version: version(),
+            hold: 1,
+            queue: 1,
+            policy: ClientPolicy::Latest,
+            look: true,
+            produce: None,
+            watch: false,
+            pid: None,
+        }
+    }
+
+    /// One that also wants to know what becomes of it.
+    pub(crate) fn watch() -> Self {
+        Hello {
+            watch: true,
+            ..Self::look()
+        }
+    }
+
     /// Whether an owner can serve it.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let refuse = |code: ErrorCode, reason: &str, message: String| Err(Failure::new(code, reason, message));
@@ -215,6 +251,12 @@ pub enum ToClient {
         slot_size: u64,
         /// Slots.
         slots: u32,
+    },
+    /// The reader holds nothing of a segment, and nothing will come from it: it may let go of it. Its number comes again for another
+    /// one, but only after it has said [`FromClient::Forgot`].
+    Forget {
+        /// The segment's number.
+        number: u32,
     },
     /// The answer to [`FromClient::Pass`].
     Passed {
