@@ -1,6 +1,6 @@
 //! What a capture backend must do. The conformance suite in `testkit` holds every one of them to it.
 
-use crate::{Context, Controls, DeviceInfo, Error, Request};
+use crate::{Context, Controls, DeviceChange, DeviceInfo, Error, Request};
 use beamline_io::Cancel;
 use beamline_media::{Caps, Frame, Packet};
 use serde::Serialize;
@@ -22,6 +22,16 @@ pub trait Backend: Send + Sync + Debug {
     /// Thread: any. Blocks: as long as the system needs to answer, never for the network.
     fn list(&self) -> Vec<DeviceInfo>;
 
+    /// What becomes of its devices from now on; `None` when they never change, and [`Backend::list`] says all.
+    ///
+    /// Thread: any. Blocks: as long as the system needs to answer.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn watch(&self) -> Result<Option<Box<dyn DeviceWatch>>, Error> {
+        Ok(None)
+    }
+
     /// The request that a URL stands for; `None` when the URL is not one of this backend's.
     ///
     /// Claims by form alone: nothing is opened or looked for. Also called with a bare [`Request::device`].
@@ -34,6 +44,18 @@ pub trait Backend: Send + Sync + Debug {
     /// # Errors
     /// InvalidConfig and NotSupported for what cannot be; NotFound, Busy, PermissionDenied, Data from outside.
     fn open(&self, request: &Request, context: &Context) -> Result<Box<dyn Source>, Error>;
+}
+
+/// A backend's devices as they come and go, asked by one thread. Dropping it ends the watch.
+pub trait DeviceWatch: Send + Debug {
+    /// The next change; first every device that is there, as added.
+    ///
+    /// Blocks until there is one, woken by the system and not by looking again, or by `cancel`. Who asks late gets what is true by then:
+    /// a device that came and went meanwhile may never be told, but none is ever told as there that is not.
+    ///
+    /// # Errors
+    /// Aborted when cancelled: the next call, with a fresh `Cancel`, goes on. What else the system says ends the watch.
+    fn next(&mut self, cancel: &Cancel) -> Result<DeviceChange, Error>;
 }
 
 /// What a source gives next.

@@ -1,4 +1,4 @@
-//! What `listDevices` tells.
+//! What `listDevices` and `watchDevices` tell.
 
 use beamline_media::{EncodedKind, PixelFormat, Rational, Size};
 use serde::Serialize;
@@ -16,6 +16,28 @@ pub struct DeviceInfo {
     pub bus: Option<String>,
     /// What it can give, best first.
     pub formats: Vec<FormatOffer>,
+}
+
+/// What has become of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeType {
+    /// It can be opened now.
+    Added,
+    /// It offers something else now.
+    Changed,
+    /// It is gone.
+    Removed,
+}
+
+/// A change of what can be opened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceChange {
+    /// What has become of it.
+    #[serde(rename = "type")]
+    pub change: ChangeType,
+    /// The device as it is now, or was last.
+    pub device: DeviceInfo,
 }
 
 /// One form in which a device can give its pictures: any size from `min_size` to `max_size`, any rate between the two.

@@ -19,11 +19,11 @@ mod registry;
 mod request;
 
 pub use crate::{
-    backend::{Backend, Event, Source, SourceStats},
+    backend::{Backend, DeviceWatch, Event, Source, SourceStats},
     backends::pattern::counter::{Stamp, counter_cell, read_counter},
     context::Context,
     control::{ControlInfo, ControlKind, ControlValue, Controls},
-    device::{DeviceInfo, FormatOffer},
+    device::{ChangeType, DeviceChange, DeviceInfo, FormatOffer},
     error::Error,
     registry::Registry,
     request::Request,

@@ -6,7 +6,7 @@
 //!
 //! Every queue is a [`channel`](crate::channel()) with a named [`Policy`].
 //!
-//! Start reading at `runtime.rs`, then `input/cursor.rs`, `output/mod.rs`, `session/mod.rs`, `share/mod.rs`.
+//! Start reading at `runtime.rs`, then `input/cursor.rs`, `output/mod.rs`, `session/mod.rs`, `share/mod.rs`, `watch.rs`.
 
 mod channel;
 mod error;
@@ -18,6 +18,7 @@ mod session;
 mod share;
 mod still;
 mod threads;
+mod watch;
 
 pub use crate::{
     channel::{Gone, Policy, Pop, Receiver, Refused, Sender, channel},
@@ -30,4 +31,5 @@ pub use crate::{
     share::{Patience, Share, ShareOptions, ShareStats, SharedOutput, SharedOutputStats, SharedTrackConfig},
     still::{convert_frame, copy_frame, encode_image},
     threads::Threads,
+    watch::DeviceChanges,
 };

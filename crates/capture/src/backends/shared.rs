@@ -1,4 +1,5 @@
-//! Frames of another process of the same user, in its memory: `shared:studio`, or `shared:/path/to.socket`.
+//! Frames of another process of the same user, in its memory: `shared:studio`, `shared:/path/to.socket`, or `shared:fd:3` by a socket that
+//! was inherited (`share.invite()` in the parent).
 //!
 //! | option | default | meaning |
 //! |---|---|---|
@@ -8,10 +9,13 @@
 //!
 //! Size, rate and format are the owner's and cannot be asked for. The protocol is `beamline_link`'s; nothing is copied.
 
-use crate::{Backend, Context, DeviceInfo, Error, Event, FormatOffer, Request, Source, SourceStats, request::bad};
+use crate::{
+    Backend, ChangeType, Context, DeviceChange, DeviceInfo, DeviceWatch, Error, Event, FormatOffer, Request, Source,
+    SourceStats, request::bad,
+};
 use beamline_arena::{Access, PoolConfig};
 use beamline_io::Cancel;
-use beamline_link::{ClientPolicy, Next, Place, Reader, ReaderOptions};
+use beamline_link::{ClientPolicy, Next, Place, Reader, ReaderOptions, ShareChange, Watch};
 use beamline_media::{Caps, Rational};
 use std::time::Duration;
 
@@ -20,6 +24,8 @@ use std::time::Duration;
 pub struct Shared;
 
 const SCHEME: &str = "shared:";
+/// Begins the number of an inherited socket. No name can: they have no colon.
+const INHERITED: &str = "fd:";
 /// Frames between the link and a loop's hands: one in each loop's queue, one on its way.
 const ON_THE_WAY: u32 = 2;
 const HOLD: u32 = 4;
@@ -37,7 +43,7 @@ impl Backend for Shared {
     }
 
     fn examples(&self) -> &'static [&'static str] {
-        &["shared:studio"]
+        &["shared:studio", "shared:fd:3"]
     }
 
     fn list(&self) -> Vec<DeviceInfo> {
@@ -47,6 +53,10 @@ impl Backend for Shared {
             Some(device(self.kind(), &name, &caps))
         };
         beamline_link::list().into_iter().filter_map(known).collect()
+    }
+
+    fn watch(&self) -> Result<Option<Box<dyn DeviceWatch>>, Error> {
+        Ok(Some(Box::new(ShareWatch(Watch::open()?))))
     }
 
     fn parse(&self, url: &str) -> Option<Result<Request, Error>> {
@@ -59,9 +69,13 @@ impl Backend for Shared {
 
     fn open(&self, request: &Request, context: &Context) -> Result<Box<dyn Source>, Error> {
         context.cancel.check()?;
-        let (place, options) = options(request)?;
-        let pool = context.arena.pool(PoolConfig::new(format!("shared {}", place.name())));
-        let reader = Reader::connect(&place, &pool, options, &|| context.cancel.is_cancelled())?;
+        let (whence, options) = options(request)?;
+        let pool = context.arena.pool(PoolConfig::new(&request.device));
+        let cancelled = || context.cancel.is_cancelled();
+        let reader = match whence {
+            Whence::Place(place) => Reader::connect(&place, &pool, options, &cancelled)?,
+            Whence::Inherited(fd) => Reader::inherit(fd, &pool, options, &cancelled)?,
+        };
         Ok(Box::new(SharedSource {
             reader,
             hold: options.hold - ON_THE_WAY,
@@ -69,6 +83,46 @@ impl Backend for Shared {
             expected: None,
             dropped: 0,
         }))
+    }
+}
+
+#[derive(Debug)]
+struct ShareWatch(Watch);
+
+impl DeviceWatch for ShareWatch {
+    fn next(&mut self, cancel: &Cancel) -> Result<DeviceChange, Error> {
+        let _woken = cancel.on_cancel(self.0.stopper());
+        loop {
+            cancel.check()?;
+            let (change, name, caps) = match self.0.next_change()? {
+                Some(ShareChange::Added(name, caps)) => (ChangeType::Added, name, caps),
+                Some(ShareChange::Changed(name, caps)) => (ChangeType::Changed, name, caps),
+                Some(ShareChange::Removed(name, caps)) => (ChangeType::Removed, name, caps),
+                // A wish of before, or this one.
+                None => continue,
+            };
+            let device = device(Shared.kind(), &name, &caps);
+            return Ok(DeviceChange { change, device });
+        }
+    }
+}
+
+/// Where a share is to be found.
+#[derive(Debug)]
+enum Whence {
+    Place(Place),
+    Inherited(u32),
+}
+
+impl Whence {
+    fn of(device: &str) -> Result<Self, Error> {
+        let name = device.strip_prefix(SCHEME).unwrap_or(device);
+        let Some(number) = name.strip_prefix(INHERITED) else {
+            return Ok(Whence::Place(Place::new(name)?));
+        };
+        let expected = "shared:fd: and the number of an inherited fd";
+        let number = number.parse().map_err(|_| bad("device", expected, device))?;
+        Ok(Whence::Inherited(number))
     }
 }
 
@@ -90,7 +144,7 @@ fn device(kind: &'static str, name: &str, caps: &Caps) -> DeviceInfo {
     }
 }
 
-fn options(request: &Request) -> Result<(Place, ReaderOptions), Error> {
+fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
     request.allow_options("shared", &["hold", "queue", "policy"])?;
     let asked = [
         ("width", request.width.is_some()),
@@ -123,7 +177,7 @@ fn options(request: &Request) -> Result<(Place, ReaderOptions), Error> {
             return Err(bad("policy", expected, other));
         }
     };
-    let place = Place::new(request.device.strip_prefix(SCHEME).unwrap_or(&request.device))?;
+    let whence = Whence::of(&request.device)?;
     let options = ReaderOptions {
         hold: within("hold", HOLD, HOLD_MAX)? + ON_THE_WAY,
         queue: within("queue", 4, 32)?,
@@ -131,7 +185,7 @@ fn options(request: &Request) -> Result<(Place, ReaderOptions), Error> {
         // JavaScript may get to see them, and knows no read-only memory.
         access: Access::Private,
     };
-    Ok((place, options))
+    Ok((whence, options))
 }
 
 #[derive(Debug)]

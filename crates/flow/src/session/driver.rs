@@ -70,7 +70,7 @@ impl Driver {
                         self.hand_out(frame);
                     }
                 }
-                Ok(Event::Caps(caps)) => *lock(&self.shared.caps) = caps,
+                Ok(Event::Caps(caps)) => self.shared.change_to(caps),
                 Ok(Event::End) => return Ok(()),
                 Ok(_) => {}
                 Err(_) if self.shared.cancel.is_cancelled() => return Err(Error::Cancelled),

@@ -30,8 +30,8 @@ pub(crate) use held_up::Seat;
 use serde::Serialize;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread::Thread,
     time::Duration,
@@ -84,6 +84,7 @@ pub struct CaptureSession(Arc<Shared>);
 
 struct Shared {
     caps: Mutex<Caps>,
+    changes: Changes,
     live: bool,
     copies_per_frame: u32,
     /// Frames that a loop may hold open: no more than the source's memory has slots, or it would wait for good.
@@ -96,6 +97,27 @@ struct Shared {
     neighbours: Arc<Neighbours>,
     counters: Counters,
     driver: Mutex<Option<Thread>>,
+}
+
+/// Changes of the format.
+#[derive(Default)]
+struct Changes {
+    count: AtomicU32,
+    told: AtomicBool,
+    notify: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Shared {
+    fn change_to(&self, caps: Caps) {
+        *lock(&self.caps) = caps;
+        // SeqCst here and in `changes`: of "count, then look whether it was told" and "not told, then look at the count" one sees the other.
+        self.changes.count.fetch_add(1, Ordering::SeqCst);
+        if let Some(notify) = self.changes.notify.get()
+            && !self.changes.told.swap(true, Ordering::SeqCst)
+        {
+            notify();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -139,6 +161,7 @@ impl CaptureSession {
             open_max: source.holds().unwrap_or(slots).min(OPEN_FRAMES_MAX),
             waits: source.holds().is_none(),
             caps: Mutex::new(caps),
+            changes: Changes::default(),
             cancel,
             threads: runtime.threads.within(),
             loops: Mutex::default(),
@@ -160,6 +183,19 @@ impl CaptureSession {
     #[must_use]
     pub fn caps(&self) -> Caps {
         lock(&self.0.caps).clone()
+    }
+
+    /// How often [`CaptureSession::caps`] has changed since it was opened. Cost: two atomic steps.
+    #[must_use]
+    pub fn changes(&self) -> u32 {
+        self.0.changes.told.store(false, Ordering::SeqCst);
+        self.0.changes.count.load(Ordering::SeqCst)
+    }
+
+    /// Once: what to do when it has changed, on the source's thread, before the first frame of the new format is handed out. Not again
+    /// until [`CaptureSession::changes`] was asked.
+    pub fn on_change(&self, notify: impl Fn() + Send + Sync + 'static) {
+        let _ = self.0.changes.notify.set(Box::new(notify));
     }
 
     /// Whether pictures come at their own time.

@@ -27,7 +27,7 @@ use beamline_link::{ClientInfo, Limits, Place, Publisher};
 use beamline_media::{Caps, Frame};
 use driver::{CapsOf, Driver};
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 /// Frames of a live source that may wait for the share's thread.
 const QUEUE: usize = 8;
@@ -177,6 +177,20 @@ impl Share {
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.publisher.place().name()
+    }
+
+    /// What opens it in every process of this user.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.0.publisher.place().url()
+    }
+
+    /// An end of it for one child that inherits the fd: see [`Publisher::invite`].
+    ///
+    /// # Errors
+    /// [`Error::Link`].
+    pub fn invite(&self) -> Result<OwnedFd, Error> {
+        Ok(self.0.publisher.invite()?)
     }
 
     /// Numbers, and who reads.

@@ -6,6 +6,7 @@
 mod support;
 
 mod damaged;
+mod devices;
 mod full_disk;
 mod input;
 mod interleave;

@@ -4,7 +4,7 @@
 
 use crate::TestClock;
 use beamline_arena::{Arena, PoolConfig};
-use beamline_capture::{Backend, Context, Error, Event, Request, Source};
+use beamline_capture::{Backend, ChangeType, Context, Error, Event, Request, Source};
 use beamline_io::Cancel;
 use beamline_media::{Caps, ErrorCode, Frame, Layout, MAX_DIMENSION, Rational};
 use std::{
@@ -34,6 +34,7 @@ macro_rules! capture_conformance {
                 the_end_is_sticky,
                 a_reader_that_holds_all_frames_is_waited_for_or_dropped,
                 listed_ids_are_unique_and_claimed,
+                a_watch_begins_with_what_is_listed_and_ends_when_cancelled,
             );
         }
     };
@@ -45,6 +46,33 @@ macro_rules! capture_conformance {
             }
         )+
     };
+}
+
+/// A watch, where there is one, tells what is listed as added; cancelled, it says so and can go on.
+pub fn a_watch_begins_with_what_is_listed_and_ends_when_cancelled(make: Make) {
+    let (backend, _) = make();
+    let Some(mut watch) = backend.watch().expect("the system tells") else {
+        return;
+    };
+    let mut listed = backend.list();
+    while !listed.is_empty() {
+        let told = watch.next(&Cancel::new()).expect("a change");
+        assert_eq!(told.change, ChangeType::Added, "{told:?}");
+        listed.retain(|device| *device != told.device);
+    }
+    for _ in 0..3 {
+        let cancel = Cancel::new();
+        let later = cancel.clone();
+        let canceller = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            later.cancel();
+        });
+        let begin = Instant::now();
+        let error = watch.next(&cancel).expect_err("nothing changes");
+        assert_eq!(error.code(), ErrorCode::Aborted, "{error}");
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        canceller.join().expect("it only sleeps");
+    }
 }
 
 /// Opening, one picture, dropping: afterwards the arena is as empty as before, and no stop takes longer than 100 ms.
