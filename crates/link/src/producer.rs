@@ -159,13 +159,25 @@ impl Producer {
         Ok(())
     }
 
+    /// Whether a picture came from [`Producer::frame`] and was not shown yet.
+    #[must_use]
+    pub fn can_publish(&self, frame: &Frame) -> bool {
+        frame
+            .leases()
+            .all(|lease| place(&self.pool, lease).is_some_and(|at| self.out.contains(&at)))
+    }
+
     /// Shows a picture that came from [`Producer::frame`] to the owner and all who read the share.
     ///
     /// Never waits. Cost: some 100 ns, and a system call when the owner sleeps.
     ///
     /// # Errors
-    /// [`Error::NotOurs`] for any other picture, and for one that was shown already.
+    /// [`Error::NotOurs`] for any other picture, and for one that was shown already; [`Error::Gone`], [`Error::Told`] as
+    /// [`Producer::frame`], some 40 ms late.
     pub fn publish(&mut self, frame: &Frame) -> Result<(), Error> {
+        if self.looked.elapsed() >= LOOK {
+            self.hear()?;
+        }
         let (pool, out) = (&self.pool, &self.out);
         let message = FrameMessage::of(frame, u64::from(self.told), |lease| {
             place(pool, lease).filter(|at| out.contains(at))

@@ -2,6 +2,7 @@
 
 use crate::Backend;
 
+mod hosted;
 pub mod image;
 pub mod pattern;
 pub mod shared;

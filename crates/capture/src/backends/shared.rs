@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `hold` | 4 | frames that may be open at once, 1 to 24; the owner reserves them for this reader |
 //! | `queue` | 4 | frames that may wait at the owner's while as many are held, 1 to 32 |
+//! | `host` | `false` | whether the frames come from a process that produces them (`createOutput('shared:NAME')`) into memory of ours: see `hosted.rs`; then none of the others |
 //! | `policy` | `latest` | what happens when they do: `latest`, `drop-oldest`, `drop-newest`; the owner never waits, so there is no `block` |
 //!
 //! Size, rate and format are the owner's and cannot be asked for. The protocol is `beamline_link`'s; nothing is copied.
@@ -62,13 +63,18 @@ impl Backend for Shared {
     fn parse(&self, url: &str) -> Option<Result<Request, Error>> {
         url.starts_with(SCHEME).then(|| {
             let request = Request::from_url(url)?;
-            options(&request)?;
+            if hosts(&request)?.is_none() {
+                options(&request)?;
+            }
             Ok(request)
         })
     }
 
     fn open(&self, request: &Request, context: &Context) -> Result<Box<dyn Source>, Error> {
         context.cancel.check()?;
+        if let Some(place) = hosts(request)? {
+            return super::hosted::open(place, context);
+        }
         let (whence, options) = options(request)?;
         let pool = context.arena.pool(PoolConfig::new(&request.device));
         let cancelled = || context.cancel.is_cancelled();
@@ -144,8 +150,19 @@ fn device(kind: &'static str, name: &str, caps: &Caps) -> DeviceInfo {
     }
 }
 
+/// Where we are to be the host.
+fn hosts(request: &Request) -> Result<Option<Place>, Error> {
+    if !request.flag("host", false)? {
+        return Ok(None);
+    }
+    request.allow_options("shared host", &["host"])?;
+    Ok(Some(Place::new(
+        request.device.strip_prefix(SCHEME).unwrap_or(&request.device),
+    )?))
+}
+
 fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
-    request.allow_options("shared", &["hold", "queue", "policy"])?;
+    request.allow_options("shared", &["hold", "queue", "policy", "host"])?;
     let asked = [
         ("width", request.width.is_some()),
         ("height", request.height.is_some()),

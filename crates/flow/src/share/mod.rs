@@ -8,10 +8,11 @@
 //! A share drives its source; local loops go on beside it. Whoever reads cannot hold anybody up (see `beamline_link`).
 //!
 //! Here is the share of a source; `driver.rs` is its thread, `output.rs` the output, `stage.rs` where an output's frames go and its
-//! memory comes from.
+//! memory comes from, `guest.rs` the one of another process that hosts it.
 
 mod config;
 mod driver;
+mod guest;
 mod output;
 mod stage;
 

@@ -6,12 +6,13 @@
 use super::{
     ShareStats, caps_of,
     config::{Patience, SharedOutputStats, SharedTrackConfig},
+    guest::Guest,
     stage::{Own, Stage},
 };
 use crate::{Error, Runtime, still::copy_into};
 use beamline_arena::{Error as ArenaError, Wait};
 use beamline_io::Cancel;
-use beamline_link::{Failure, Limits};
+use beamline_link::{Failure, Limits, Place};
 use beamline_media::{Caps, ErrorCode, Frame, FrameError, FrameInfo, FrameMut, PixelFormat, Size, TIMESTAMP_MAX_US};
 use std::{
     sync::{
@@ -44,10 +45,13 @@ struct State {
 }
 
 impl SharedOutput {
-    /// Takes a name. `clients`: readers at once, at most; `None`: 64.
+    /// Takes a name, or joins the process that hosts it: then its memory is what that one grants, and it shows the frames. `clients`:
+    /// readers at once, at most; `None`: 64; of a hosted one it is the host's to say.
+    ///
+    /// Blocks: until a host has answered, 5 s at most.
     ///
     /// # Errors
-    /// [`Error::Link`] for a name that cannot be or is taken.
+    /// [`Error::Link`] for a name that cannot be or is taken, and when somebody else produces for the host.
     pub fn create(runtime: &Runtime, name: &str, clients: Option<usize>) -> Result<Self, Error> {
         let default = Limits::default();
         let limits = Limits {
@@ -55,8 +59,12 @@ impl SharedOutput {
             ..default
         };
         let told = Caps::raw(PixelFormat::I420, Size::new(1, 1));
+        let stage: Box<dyn Stage> = match Guest::join(runtime, &Place::new(name)?, told.clone())? {
+            Some(guest) => Box::new(guest),
+            None => Box::new(Own::new(runtime, name, told.clone(), limits)?),
+        };
         Ok(SharedOutput(Arc::new(Inner {
-            stage: Box::new(Own::new(runtime, name, told.clone(), limits)?),
+            stage,
             runtime: runtime.clone(),
             cancel: Cancel::new(),
             copies: AtomicU64::new(0),
@@ -249,8 +257,7 @@ impl Inner {
             self.stage.set_caps(&caps);
             state.told = caps;
         }
-        self.stage.publish(frame);
-        Ok(())
+        self.stage.publish(frame)
     }
 
     fn aborted(&self) -> Failure {

@@ -34,7 +34,10 @@ pub(super) trait Stage: Send + Sync {
     fn set_caps(&self, caps: &Caps);
 
     /// Shows a frame to all readers. Never waits.
-    fn publish(&self, frame: &Frame);
+    ///
+    /// # Errors
+    /// Of another process's stage: it is gone.
+    fn publish(&self, frame: &Frame) -> Result<(), Error>;
 
     /// The last word: the end, or a failure. The name is free afterwards.
     fn end(&self, failure: Option<Failure>);
@@ -128,8 +131,9 @@ impl Stage for Own {
         self.publisher.set_caps(caps);
     }
 
-    fn publish(&self, frame: &Frame) {
+    fn publish(&self, frame: &Frame) -> Result<(), Error> {
         self.publisher.publish(frame);
+        Ok(())
     }
 
     fn end(&self, failure: Option<Failure>) {

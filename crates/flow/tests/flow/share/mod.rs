@@ -2,6 +2,7 @@
 //!
 //! The other process is the test again: with `BEAMLINE_READ_SHARE` set it reads that share and prints what it saw.
 
+mod hosted;
 mod output;
 
 use crate::support::{LONG, each, frames, open_clip, runtime, runtime_of, video_track};

@@ -1,0 +1,133 @@
+//! An output on another process's stage: that one owns the name and the memory, and we fill slots that it grants ahead.
+
+use super::{ShareStats, stage::Stage};
+use crate::{Error, Runtime};
+use beamline_arena::{Error as ArenaError, PoolConfig, Wait};
+use beamline_link::{Failure, Place, Producer, ProducerOptions};
+use beamline_media::{Caps, Frame, FrameError, FrameInfo, FrameMut};
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// How long a slot is waited for before others get their turn, and wishes to stop are looked at.
+const TURN: Duration = Duration::from_millis(4);
+
+/// What a share that takes producers is filled by.
+pub(super) struct Guest {
+    name: String,
+    /// Until the end: what it was granted and did not fill goes back then.
+    producer: Mutex<Option<Producer>>,
+    published: AtomicU64,
+}
+
+impl Guest {
+    /// Joins the share of that name, when there is one that takes producers; `None` when nobody is there.
+    pub(super) fn join(runtime: &Runtime, place: &Place, caps: Caps) -> Result<Option<Self>, Error> {
+        let pool = runtime
+            .arena
+            .pool(PoolConfig::new(format!("producer for {}", place.name())));
+        match Producer::connect(place, &pool, caps, ProducerOptions::default(), &|| false) {
+            Ok(producer) => Ok(Some(Guest {
+                name: place.name().to_owned(),
+                producer: Mutex::new(Some(producer)),
+                published: AtomicU64::new(0),
+            })),
+            Err(beamline_link::Error::NotFound(_)) => Ok(None),
+            // Somebody shares a source of his own under the name: for us it is taken.
+            Err(beamline_link::Error::Told(failure)) if failure.reason == "share-not-hosted" => {
+                Err(beamline_link::Error::Taken(place.name().to_owned()).into())
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Producer>> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Producer) -> Result<T, beamline_link::Error>) -> Result<T, Error> {
+        match &mut *self.lock() {
+            Some(producer) => Ok(act(producer)?),
+            None => Err(Error::Closed { what: "the output" }),
+        }
+    }
+
+    fn memory(error: ArenaError) -> Error {
+        Error::Frame(FrameError::Memory(error))
+    }
+}
+
+impl Stage for Guest {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn acquire(&self, info: FrameInfo, wait: Wait<'_>) -> Result<FrameMut, Error> {
+        let pool = || format!("what the owner of '{}' grants", self.name);
+        loop {
+            let granted = self.with(|producer| producer.frame(info, TURN))?;
+            if let Some(frame) = granted {
+                return Ok(frame);
+            }
+            let (deadline, cancelled) = match wait {
+                Wait::Until { deadline, cancelled } => (deadline, cancelled),
+                // Memory is the owner's to grow.
+                Wait::Grow | Wait::Never => return Err(Self::memory(ArenaError::Empty { pool: pool(), slots: 0 })),
+            };
+            if cancelled() {
+                return Err(Self::memory(ArenaError::Cancelled));
+            }
+            if deadline.is_some_and(|d| Instant::now() >= d) {
+                return Err(Self::memory(ArenaError::Timeout {
+                    pool: pool(),
+                    in_use: 0,
+                    slots: 0,
+                }));
+            }
+        }
+    }
+
+    fn interrupt(&self) {
+        // Who waits looks every few ms.
+    }
+
+    fn shows(&self, frame: &Frame) -> bool {
+        self.lock().as_ref().is_some_and(|p| p.can_publish(frame))
+    }
+
+    fn set_caps(&self, caps: &Caps) {
+        if let Err(error) = self.with(|producer| producer.set_caps(caps)) {
+            tracing::debug!(%error, "the owner was not told of a format");
+        }
+    }
+
+    fn publish(&self, frame: &Frame) -> Result<(), Error> {
+        self.with(|producer| producer.publish(frame))?;
+        self.published.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn end(&self, failure: Option<Failure>) {
+        let Some(mut producer) = self.lock().take() else { return };
+        let told = match failure {
+            Some(failure) => producer.fail(failure),
+            None => producer.end(),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%error, "the owner was not told of the end");
+        }
+    }
+
+    fn stats(&self) -> ShareStats {
+        ShareStats {
+            published: self.published.load(Ordering::Relaxed),
+            swept: 0,
+            // Who reads is the owner's to know.
+            clients: Vec::new(),
+        }
+    }
+}
