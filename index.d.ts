@@ -393,6 +393,11 @@ export interface OpenCaptureOptions {
 	color?: string;
 	/** Whether to begin anew at the end: for `image`. */
 	loop?: boolean;
+	/**
+	 * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
+	 * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
+	 */
+	host?: boolean;
 }
 /** What was really agreed. */
 export interface CaptureFormat {
@@ -953,7 +958,10 @@ export declare class Output implements AsyncDisposable {
  * Begins an output for other processes of the same user: they say `openCapture('shared:NAME')` and see the frames that are written here in
  * the same memory. A name holds letters, digits, `-`, `_` and `.`, or is the path of a socket. (A file of such a name is `./shared:NAME`.)
  *
- * Rejects with `BeamlineError`: `share-taken` (Busy), `share-name`.
+ * When another process hosts the name (`openCapture('shared:NAME', { host: true })`), the frames are drawn in its memory and shown by it:
+ * what `video.frame()` gives needs no copy then, other frames are copied once.
+ *
+ * Rejects with `BeamlineError`: `share-taken`, `share-produced` (Busy), `share-name`.
  */
 export declare function createOutput(target: `shared:${string}`, options?: CreateSharedOutputOptions): Promise<SharedOutput>;
 /**

@@ -76,6 +76,11 @@ export interface OpenCaptureOptions {
   color?: string
   /** Whether to begin anew at the end: for `image`. */
   loop?: boolean
+  /**
+   * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
+   * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
+   */
+  host?: boolean
 }
 
 /** What was really agreed. */
@@ -341,7 +346,8 @@ export async function openCapture(
     const { num, den } = rateOf('frameRate', frameRate)
     own['frameRate'] = `${num}/${den}`
   }
-  if (device.startsWith('shared:')) {
+  const hosts = own['host'] === 'true' || /[?&]host=true(&|$)/.test(device)
+  if (device.startsWith('shared:') && !hosts) {
     // The owner is told, too: it keeps frames for this reader, and drops for it alone.
     if (queue !== undefined) own['queue'] = String(queue)
     if (policy !== undefined) own['policy'] = policy

@@ -71,6 +71,8 @@ pub(crate) enum Home {
         way_back: Arc<WayBack>,
         segment: u32,
         shown: Option<Shown>,
+        /// Bit i: slot i was granted to be filled, and is not yet shown to anybody.
+        filling: AtomicU64,
     },
 }
 
@@ -275,7 +277,11 @@ impl ClassInner {
                 way_back,
                 segment,
                 shown,
+                filling,
             } => {
+                if filling.load(Ordering::Relaxed) != 0 {
+                    self.set_filling(slot, false);
+                }
                 if let Some(shown) = shown {
                     shown.released(&self.pool.arena.strays, &bank.segment, slot);
                 }
@@ -325,6 +331,25 @@ impl ClassInner {
             bytes: self.banks().map(|b| b.segment.len() as u64).sum(),
             allocations: told.max(uses),
             stray_writes: 0,
+        }
+    }
+
+    /// Whether the only holder of a slot may write it.
+    pub(crate) fn may_write(&self, slot: u32) -> bool {
+        match &self.home {
+            Home::Far { filling, .. } => filling.load(Ordering::Relaxed) & 1 << slot != 0,
+            _ => true,
+        }
+    }
+
+    /// Notes that a slot of another process is ours to fill, or no more.
+    pub(crate) fn set_filling(&self, slot: u32, ours: bool) {
+        if let Home::Far { filling, .. } = &self.home {
+            if ours {
+                filling.fetch_or(1 << slot, Ordering::Relaxed);
+            } else {
+                filling.fetch_and(!(1 << slot), Ordering::Relaxed);
+            }
         }
     }
 

@@ -144,6 +144,7 @@ impl FarPool {
             way_back: Arc::clone(&self.way_back),
             segment: number,
             shown: (self.access == Access::Private).then(|| Shown::new(slots)),
+            filling: AtomicU64::new(0),
         };
         let class = SizeClass::new(self.pool.inner().clone(), slot_size, home);
         class.0.adopt_bank(Bank {
@@ -188,7 +189,13 @@ impl FarPool {
             return None;
         }
         let lease = self.receive(segment, slot, generation)?;
-        (lease.holders() == 1).then(|| SlotMut::new(lease))
+        lease.set_filling(true);
+        lease.try_into_mut().ok()
+    }
+
+    /// A slot that we have filled is shown to others from now on: it is written no more.
+    pub fn filled(&self, lease: &Lease) {
+        lease.set_filling(false);
     }
 
     /// How the owner knows a slot of this link: segment, slot, generation. `None` for memory of anybody else.

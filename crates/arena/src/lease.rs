@@ -140,6 +140,10 @@ impl Lease {
         self.class.left_for_driver()
     }
 
+    pub(crate) fn set_filling(&self, ours: bool) {
+        self.class.set_filling(self.slot, ours);
+    }
+
     /// Whether both hold the same slot.
     #[must_use]
     pub fn same_slot(&self, other: &Lease) -> bool {
@@ -151,7 +155,7 @@ impl Lease {
     /// # Errors
     /// The lease itself, unchanged, when somebody else holds the slot too.
     pub fn try_into_mut(self) -> Result<SlotMut, Lease> {
-        if self.class.bank(self.bank).ledger.try_exclusive(self.slot) {
+        if self.class.may_write(self.slot) && self.class.bank(self.bank).ledger.try_exclusive(self.slot) {
             Ok(SlotMut(self))
         } else {
             Err(self)

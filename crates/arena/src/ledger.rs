@@ -59,7 +59,7 @@ impl Ledger {
         }
     }
 
-    /// Books over slots of another process, which grants them ([`Ledger::receive`]); nobody here ever writes them.
+    /// Books over slots of another process, which grants them ([`Ledger::receive`]); whether we may write them is the caller's to know.
     #[must_use]
     pub fn far(slots: u32) -> Self {
         Ledger {
@@ -168,8 +168,7 @@ impl Ledger {
     pub fn try_exclusive(&self, index: u32) -> bool {
         let word = &self.words[index as usize];
         let now = word.load(Ordering::Relaxed);
-        !self.far
-            && now & (EXCLUSIVE | REFERENCES) == 1
+        now & (EXCLUSIVE | REFERENCES) == 1
             && word
                 .compare_exchange(now, now | EXCLUSIVE, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()

@@ -184,6 +184,7 @@ impl Producer {
         })
         .ok_or(Error::NotOurs)?;
         self.out.retain(|at| !message.slots[..message.slot_count].contains(at));
+        frame.leases().for_each(|lease| self.pool.filled(lease));
         self.page.tell(self.told, &message.encode());
         self.told = self.told.wrapping_add(1);
         if self.pool.tell().must_wake_owner() {

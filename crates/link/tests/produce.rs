@@ -242,6 +242,9 @@ fn a_picture_is_told_once_and_only_one_of_this_share() {
     let frame = fill(&mut producer, 1, SIZE);
     producer.publish(&frame).unwrap();
     assert!(matches!(producer.publish(&frame), Err(Error::NotOurs)));
+    assert!(frame.try_into_mut().is_err(), "nobody draws in what others see");
+    let unshown = fill(&mut producer, 2, SIZE);
+    assert!(unshown.try_into_mut().is_ok(), "but before it was shown");
     let other = Studio::new();
     let strange = fill(&mut other.producer(), 1, SIZE);
     assert!(matches!(producer.publish(&strange), Err(Error::NotOurs)));

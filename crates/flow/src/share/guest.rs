@@ -68,8 +68,14 @@ impl Stage for Guest {
 
     fn acquire(&self, info: FrameInfo, wait: Wait<'_>) -> Result<FrameMut, Error> {
         let pool = || format!("what the owner of '{}' grants", self.name);
+        // Who does not want to wait is on the JavaScript thread.
+        let turn = if matches!(wait, Wait::Until { .. }) {
+            TURN
+        } else {
+            Duration::ZERO
+        };
         loop {
-            let granted = self.with(|producer| producer.frame(info, TURN))?;
+            let granted = self.with(|producer| producer.frame(info, turn))?;
             if let Some(frame) = granted {
                 return Ok(frame);
             }
