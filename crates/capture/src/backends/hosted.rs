@@ -31,12 +31,14 @@ pub(super) fn open(place: Place, context: &Context) -> Result<Box<dyn Source>, E
             Box::new(move |what| inbox.take(what))
         },
     };
+    let said = Caps::raw(beamline_media::PixelFormat::I420, Size::new(1, 1));
     let unknown = Caps {
         pixel_format: None,
-        ..Caps::raw(beamline_media::PixelFormat::I420, Size::new(0, 0))
+        size: Size::new(0, 0),
+        ..said.clone()
     };
     Ok(Box::new(HostedSource {
-        _publisher: Publisher::host(place, unknown.clone(), Limits::default(), host)?,
+        _publisher: Publisher::host(place, said, Limits::default(), host)?,
         inbox,
         caps: unknown,
         over: None,

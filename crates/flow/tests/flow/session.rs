@@ -283,7 +283,8 @@ fn starve(stream: &FrameStream, mut take: impl FnMut(Held)) -> HeldUp {
 fn a_loop_that_starves_is_told_which_other_one_is_not_read_and_lives_on() {
     let runtime = runtime();
     let session = open(&runtime, &format!("{SMALL}&frames=40"));
-    let (unread, reader) = (named(&session, "unread", 3), named(&session, "reader", 3));
+    // The one that counts joins first: frames before are nobody's.
+    let (reader, unread) = (named(&session, "reader", 3), named(&session, "unread", 3));
     let mut seen = 0;
     let how = starve(&reader, |_| seen += 1);
     assert_eq!(
@@ -373,7 +374,7 @@ fn a_slow_source_is_nobodys_fault() {
     let runtime = with_fakes();
     for url in ["fake:blocks?after=1", "pattern:ball?width=64&height=64&frameRate=1/100"] {
         let session = open(&runtime, url);
-        let (other, reader) = (named(&session, "other", 4), named(&session, "reader", 4));
+        let (reader, other) = (named(&session, "reader", 4), named(&session, "other", 4));
         assert!(matches!(reader.pop_timeout(LONG), Pop::Item(_)), "{url}");
         assert!(
             matches!(reader.pop_timeout(Duration::from_millis(100)), Pop::Empty),

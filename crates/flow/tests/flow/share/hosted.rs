@@ -3,8 +3,9 @@
 use super::{next, open, place, read, sum, until};
 use crate::support::{LONG, pattern, runtime};
 use beamline_flow::{
-    CaptureOptions, CaptureSession, FrameStream, Policy, Pop, Runtime, SharedOutput, SharedTrackConfig,
+    CaptureOptions, CaptureSession, FrameStream, Patience, Policy, Pop, Runtime, SharedOutput, SharedTrackConfig,
 };
+use beamline_io::Cancel;
 use beamline_media::{FrameInfo, PixelFormat, Rational, Size};
 
 const SIZE: Size = Size::new(64, 32);
@@ -31,12 +32,19 @@ fn output(runtime: &Runtime, path: &str) -> SharedOutput {
     output
 }
 
+fn patience() -> Patience {
+    Patience {
+        timeout: LONG,
+        cancel: Cancel::new(),
+    }
+}
+
 fn draw(output: &SharedOutput, number: u8) -> beamline_media::Frame {
     let info = FrameInfo {
         timestamp_us: Some(i64::from(number) * 40_000),
         ..FrameInfo::new(PixelFormat::I420, SIZE)
     };
-    let mut frame = output.frame(info, None).unwrap();
+    let mut frame = output.frame(info, Some(&patience())).unwrap();
     (0..3).for_each(|plane| frame.plane_mut(plane).0.fill(number));
     frame.freeze()
 }
@@ -76,7 +84,7 @@ fn what_lies_elsewhere_is_copied_once_into_the_hosts_memory() {
     let output = output(&theirs, &place.path);
     let captured = pattern(&theirs, "pattern:ball?width=64&height=32&live=false&frames=1").remove(0);
     assert!(output.must_copy(&captured));
-    output.write(&captured, None).unwrap();
+    output.write(&captured, Some(&patience())).unwrap();
     assert_eq!(sum(&next(&stream)), sum(&captured));
     assert_eq!((output.stats().copies, ours.copies.get()), (1, 0));
 }
