@@ -248,6 +248,8 @@ export interface ShareClient {
 	id: number;
 	/** Its process. */
 	pid: number;
+	/** Whether it fills frames instead of reading them: of a share that is hosted. What it holds are empty ones then, and its last ones. */
+	produces: boolean;
 	/** Frames that it holds, or was told of and has not read yet. */
 	held: number;
 	/** Frames that it was told of and, as it says, has not read yet. */
