@@ -1,7 +1,8 @@
 //! How soon the slots that a killed reader held are there again.
 //!
-//! One thread looks without pause, in turn, at the memory and at the reader's end: its stdout, which the kernel closes before the link's
-//! socket, and its pidfd. So the moment of the end is none too late, and both are known to a microsecond.
+//! One thread looks without pause, in turn, at the reader's end and at the memory. The end is whatever is seen first of its pidfd, its stdin
+//! and its stdout: of those two one has a lower number than the link's socket and one a higher, so whichever way the kernel closes them
+//! one of the two ends before the socket does.
 
 use crate::{Folder, Outcome, end_with_stdin, join, listen, next, other_side};
 use beamline_arena::{Arena, PoolConfig, Wait};
@@ -9,7 +10,9 @@ use beamline_media::{FrameInfo, FramePool, PixelFormat, Size};
 use iceoryx2::{port::update_connections::UpdateConnections, prelude::*};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::{fcntl_dupfd_cloexec, write},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
+    stdio::{dup2_stdout, stdout},
 };
 use std::{
     io::BufReader,
@@ -52,8 +55,7 @@ pub fn hold(side: &str, way: &str) -> Outcome {
         let mut reader = join(way, HELD as u32)?;
         println!("joined");
         let frames = (0..HELD).map(|_| next(&mut reader)).collect::<Outcome<Vec<_>>>()?;
-        println!("holds {}", frames.len());
-        std::thread::sleep(Duration::MAX);
+        return wait_for_death(frames.len());
     }
     let node = NodeBuilder::new().create::<ipc::Service>()?;
     let service = node
@@ -66,7 +68,14 @@ pub fn hold(side: &str, way: &str) -> Outcome {
     while samples.len() < HELD {
         samples.extend(subscriber.receive()?);
     }
-    println!("holds {}", samples.len());
+    wait_for_death(samples.len())
+}
+
+/// Moves stdout behind all other fds, and says there how many are held.
+fn wait_for_death(held: usize) -> Outcome {
+    let out = fcntl_dupfd_cloexec(stdout(), 500)?;
+    dup2_stdout(std::fs::File::open("/dev/null")?)?;
+    write(&out, format!("holds {held}\n").as_bytes())?;
     std::thread::sleep(Duration::MAX);
     Ok(())
 }
@@ -88,7 +97,7 @@ fn ours(count: usize) -> Outcome<Vec<Times>> {
             if arena.stats().live != HELD as u64 {
                 return Err(format!("{} slots are held", arena.stats().live).into());
             }
-            let times = clock(&child, &out, || Ok(arena.stats().live == 0))?;
+            let times = clock(&child, &out, |_| Ok(arena.stats().live == 0))?;
             child.wait()?;
             Ok(times)
         })
@@ -115,8 +124,8 @@ fn peer(count: usize) -> Outcome<Vec<Times>> {
     (0..count)
         .map(|_| {
             let (mut child, out) = reader("iceoryx2", &name, show)?;
-            let times = clock(&child, &out, || {
-                if !ended(&child, &out)? {
+            let times = clock(&child, &out, |ended| {
+                if !ended {
                     return Ok(false);
                 }
                 let state = node.blocking_cleanup_dead_nodes(Duration::from_secs(1));
@@ -139,43 +148,37 @@ fn reader(side: &str, way: &str, show: impl Fn() -> Outcome) -> Outcome<(Child, 
     Ok((child, out))
 }
 
-fn ended(child: &Child, out: &BufReader<ChildStdout>) -> Outcome<bool> {
-    let pid = Pid::from_raw(child.id() as i32).ok_or("no pid")?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    readable(&[
-        PollFd::new(&pidfd, PollFlags::IN),
-        PollFd::new(out.get_ref(), PollFlags::empty()),
-    ])
-}
-
 fn readable(fds: &[PollFd<'_>]) -> Outcome<bool> {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(poll(&mut fds.to_vec(), Some(&now))? > 0)
 }
 
-fn clock(child: &Child, out: &BufReader<ChildStdout>, back: impl Fn() -> Outcome<bool>) -> Outcome<Times> {
+/// Kills it. `back(whether its end was seen)`: whether what it held is there again.
+fn clock(child: &Child, out: &BufReader<ChildStdout>, back: impl Fn(bool) -> Outcome<bool>) -> Outcome<Times> {
     let pid = Pid::from_raw(child.id() as i32).ok_or("no pid")?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    // Its stdout without a wish is readable at its end alone.
+    let stdin = child.stdin.as_ref().ok_or("no stdin")?;
+    // Pipes without a wish are readable at their end alone.
     let fds = [
         PollFd::new(&pidfd, PollFlags::IN),
+        PollFd::new(stdin, PollFlags::empty()),
         PollFd::new(out.get_ref(), PollFlags::empty()),
     ];
     let killed = Instant::now();
     kill_process(pid, Signal::KILL)?;
     let mut end = None;
     loop {
-        if back()? {
-            let now = Instant::now();
-            let end = end.unwrap_or(now);
-            let us = |since: Instant| (now - since).as_nanos() as f64 / 1000.0;
-            return Ok(Times {
-                from_end: us(end),
-                from_kill: us(killed),
-            });
-        }
         if end.is_none() && readable(&fds)? {
             end = Some(Instant::now());
+        }
+        if back(end.is_some())? {
+            let now = Instant::now();
+            let us = |since: Instant| (now - since).as_nanos() as f64 / 1000.0;
+            return Ok(Times {
+                // Where both came between two looks: at once.
+                from_end: end.map_or(0.0, us),
+                from_kill: us(killed),
+            });
         }
         if killed.elapsed() > crate::PATIENCE {
             return Err("what it held did not come back".into());
