@@ -18,6 +18,7 @@ import * as eventLoop from './row-event-loop.mjs'
 import * as frame from './row-frame.mjs'
 import * as framemd5 from './row-framemd5.mjs'
 import * as grant from './row-grant.mjs'
+import * as killed from './row-killed.mjs'
 import * as ping from './row-ping.mjs'
 import * as readerCpu from './row-reader-cpu.mjs'
 import * as readers from './row-readers.mjs'
@@ -29,7 +30,7 @@ import * as y4m from './row-y4m.mjs'
 /** In the order of the contract. */
 const rows = [arena, frame, wake, transcode, y4m, eventLoop, copies, convert, framemd5].concat(
   // Between processes.
-  [grant, ping, readerCpu, readers, sharedCopies],
+  [grant, ping, killed, readerCpu, readers, sharedCopies],
 )
 
 process.chdir(root)
