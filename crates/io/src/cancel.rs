@@ -129,6 +129,14 @@ pub struct CancelHook {
     id: u64,
 }
 
+impl CancelHook {
+    /// Whether it is a hook of this wish.
+    #[must_use]
+    pub fn is_of(&self, cancel: &Cancel) -> bool {
+        Arc::ptr_eq(&self.cancel.0, &cancel.0)
+    }
+}
+
 impl Drop for CancelHook {
     fn drop(&mut self) {
         self.cancel.remove(self.id);

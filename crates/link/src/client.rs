@@ -442,8 +442,6 @@ impl Client {
         let at = usize::from(!matches!(message, ToClient::Caps(_)));
         books.owed[at] = Some(message);
         self.pay(&mut books);
-        // A reader that sleeps for frames looks at its socket when it wakes.
-        self.wake_if_asleep();
         !books.owes()
     }
 
@@ -462,10 +460,7 @@ impl Client {
 
     /// An answer to what it asked. False when it has not read those before.
     pub(crate) fn answer(&self, message: &ToClient) -> bool {
-        let said = self.socket.send(message, &[]).unwrap_or(false);
-        // One that sleeps for frames looks at its socket when it wakes.
-        self.wake_if_asleep();
-        said
+        self.socket.send(message, &[]).unwrap_or(false)
     }
 
     /// Why it is cut off, as far as it listens.

@@ -1,4 +1,4 @@
-//! What all clients do alike: the owner's answer to a hello, the names of slots, sleeping.
+//! What all clients do alike: the owner's answer to a hello, the names of slots.
 
 use crate::{
     error::Error,
@@ -6,16 +6,16 @@ use crate::{
     socket::{Received, Socket},
     wire::ToClient,
 };
-use beamline_arena::{FarPool, Lease, grant::ReturnPage};
+use beamline_arena::{FarPool, Lease};
 use beamline_media::Caps;
-use rustix::{event::Timespec, fd::OwnedFd, thread::futex};
+use rustix::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// How long a greeting may take.
 pub(crate) const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 /// The same where one only looks: whoever lists shares does not wait for one that is stuck.
 pub(crate) const LOOK_PATIENCE: Duration = Duration::from_secs(1);
-/// How often a client that sleeps looks at its socket: that is how soon it learns that the owner is gone.
+/// How often a client whose socket is not watched looks at it.
 pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
 /// The owner's answer to a hello.
@@ -57,27 +57,4 @@ pub(crate) fn slot_at((segment, slot, generation): (u32, u32, u32)) -> SlotAt {
         slot: slot as u16,
         generation,
     }
-}
-
-/// Sleeps until more than `read` entries are told, or a while. True when it was woken and none was told: for what the socket says.
-pub(crate) fn sleep_until_told(pool: &FarPool, read: u32, at_most: Duration) -> bool {
-    let (tell, returns) = (pool.tell(), pool.returns());
-    returns.client_sleeps();
-    let mut woken = false;
-    if tell.written() == read {
-        let timeout = Timespec {
-            tv_sec: at_most.as_secs() as i64,
-            tv_nsec: i64::from(at_most.subsec_nanos()),
-        };
-        // It returns at once when we are not asleep any more: an entry came meanwhile.
-        let slept = futex::wait(
-            returns.futex(),
-            futex::Flags::empty(),
-            ReturnPage::ASLEEP,
-            Some(&timeout),
-        );
-        woken = slept.is_ok() && tell.written() == read;
-    }
-    returns.client_wakes(read);
-    woken
 }

@@ -27,6 +27,7 @@
 //! | `produce.rs` | one that fills frames, from the owner's side |
 //! | `join.rs` | what all clients do alike |
 //! | `reader.rs` | a client that reads |
+//! | `ear.rs` | what wakes a client that sleeps, besides frames |
 //! | `passer.rs` | frames from client to client |
 //! | `producer.rs` | a client that fills frames |
 //! | `invite.rs`, `peer.rs` | a link over an inherited socket; who is at its other end |
@@ -35,6 +36,7 @@
 //! Start reading at `publisher.rs`.
 
 mod client;
+mod ear;
 mod error;
 mod hosting;
 mod invite;
@@ -56,6 +58,7 @@ mod watchers;
 mod wire;
 
 pub use client::ClientInfo;
+pub use ear::Interrupt;
 pub use error::Error;
 pub use message::{FrameMessage, MessageError, PlaneAt, SlotAt};
 pub use passer::Passer;

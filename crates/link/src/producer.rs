@@ -1,8 +1,9 @@
 //! A client that fills frames for others: in memory of the share's owner, which shows them.
 
 use crate::{
+    ear::{Ear, SAID, Watched, sleep},
     error::Error,
-    join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, sleep_until_told, slot_at},
+    join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, slot_at},
     message::{FrameMessage, SlotAt, empty_slot_of},
     place::Place,
     socket::{Received, Socket, bell},
@@ -35,7 +36,10 @@ impl Default for ProducerOptions {
 pub struct Producer {
     name: String,
     socket: Arc<Socket>,
-    pool: FarPool,
+    pool: Arc<FarPool>,
+    ear: Arc<Ear>,
+    /// From its first sleep on.
+    watched: Option<Watched>,
     page: SharedPage<PublishPage>,
     caps: Caps,
     /// Entries of the owner's that were read; entries of ours that were told.
@@ -81,9 +85,13 @@ impl Producer {
         let socket = Arc::new(socket);
         let tell = SharedPage::attach(tell, Access::Read)?;
         let returns = SharedPage::attach(returns, Access::Shared)?;
+        let pool = FarPool::new(pool, Access::Shared, tell, returns, bell(wake)?, socket.clone());
+        let pool = Arc::new(pool);
         Ok(Producer {
             name: name.into(),
-            pool: FarPool::new(pool, Access::Shared, tell, returns, bell(wake)?, socket.clone()),
+            ear: Ear::new(&pool, &socket),
+            watched: None,
+            pool,
             page: SharedPage::attach(page, Access::Shared)?,
             socket,
             caps,
@@ -129,7 +137,7 @@ impl Producer {
             };
             self.set_caps(&caps)?;
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             self.take_granted()?;
             while let Some(slot) = self.empty.pop_front() {
@@ -140,14 +148,14 @@ impl Producer {
                 self.note_out(&slot)?;
                 return Ok(Some(FrameMut::new(info, slot, &layout)?));
             }
-            if self.looked.elapsed() >= LOOK {
+            if self.over.is_some() || self.ear.take(SAID) || (self.watched.is_none() && self.looked.elapsed() >= LOOK) {
                 self.hear()?;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
                 return Ok(None);
             }
-            sleep_until_told(&self.pool, self.read, left.min(LOOK));
+            sleep(&self.ear, &mut self.watched, self.read, left);
         }
     }
 
@@ -247,7 +255,7 @@ impl Producer {
             match self.socket.receive::<ToClient>() {
                 Ok(Received::Message(message, fds)) => self.heard(message, fds)?,
                 Ok(Received::Nothing) => return Ok(()),
-                Ok(Received::End) | Err(Error::Os { .. }) => return Err(Error::Gone(self.name.clone())),
+                Ok(Received::End) | Err(Error::Os { .. }) => self.over = Some(None),
                 Err(other) => return Err(other),
             }
         }

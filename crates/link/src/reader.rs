@@ -1,9 +1,10 @@
 //! The client's side: frames of another process, in its memory.
 
 use crate::{
+    ear::{Ear, INTERRUPTED, Interrupt, SAID, Watched, sleep},
     error::Error,
     invite,
-    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, sleep_until_told},
+    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting},
     message::{FrameMessage, SLOTS_MAX},
     passer::Passer,
     peer::Peer,
@@ -72,6 +73,9 @@ pub struct Reader {
     name: String,
     socket: Arc<Socket>,
     pool: Arc<FarPool>,
+    ear: Arc<Ear>,
+    /// From its first sleep on.
+    watched: Option<Watched>,
     options: ReaderOptions,
     caps: Caps,
     live: bool,
@@ -186,6 +190,8 @@ impl Reader {
         Ok(Reader {
             name: name.into(),
             passer: Passer::new(name, Arc::clone(&socket), Arc::clone(&pool)),
+            ear: Ear::new(&pool, &socket),
+            watched: None,
             pool,
             socket,
             options,
@@ -229,7 +235,10 @@ impl Reader {
         self.skipped
     }
 
-    /// The next frame, waited for at most `timeout`.
+    /// The next frame, waited for at most `timeout`; with [`Duration::MAX`] for good, which costs no timer.
+    ///
+    /// A change of format, the end and the death of the owner end the wait at once, and so does [`Interrupt::interrupt`], with
+    /// [`Next::Nothing`].
     ///
     /// # Errors
     /// [`Error::Gone`] when the owner's process has ended, [`Error::Told`] when its source has failed; what does not fit the protocol.
@@ -237,6 +246,10 @@ impl Reader {
         // Where a frame waits already nobody asks for the time.
         let mut deadline = None;
         loop {
+            if self.ear.take(SAID) {
+                // What is left unread is told by nobody again.
+                self.hear().inspect_err(|_| self.ear.note(SAID))?;
+            }
             if let Some(message) = self.kept.take().map_or_else(|| self.entry(), |kept| Ok(Some(kept)))? {
                 if !self.fits(&message) {
                     // The change was said before the frame was told.
@@ -253,10 +266,8 @@ impl Reader {
                 self.caps = caps.clone();
                 return Ok(Next::Caps(caps));
             }
-            let now = Instant::now();
-            let deadline = *deadline.get_or_insert(now + timeout);
-            if self.over.is_none() && now.duration_since(self.looked) >= LOOK {
-                self.looked = now;
+            if self.watched.is_none() && self.over.is_none() && self.looked.elapsed() >= LOOK {
+                self.looked = Instant::now();
                 self.hear()?;
                 continue;
             }
@@ -266,14 +277,33 @@ impl Reader {
                 Some(Over::Gone) => return Err(Error::Gone(self.name.clone())),
                 None => {}
             }
-            if now >= deadline {
+            if self.ear.take(INTERRUPTED) || !self.sleep(timeout, &mut deadline) {
                 return Ok(Next::Nothing);
             }
-            if sleep_until_told(&self.pool, self.read, (deadline - now).min(LOOK)) {
-                // Woken without an entry: the socket has something to say.
-                self.hear()?;
+        }
+    }
+
+    /// Sleeps until something may have come. False when the time is over.
+    fn sleep(&mut self, timeout: Duration, deadline: &mut Option<Instant>) -> bool {
+        let mut left = None;
+        if timeout < Duration::MAX {
+            let now = Instant::now();
+            if deadline.is_none() {
+                *deadline = now.checked_add(timeout);
+            }
+            left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+            if left == Some(Duration::ZERO) {
+                return false;
             }
         }
+        sleep(&self.ear, &mut self.watched, self.read, left);
+        true
+    }
+
+    /// Takes this reader back from [`Reader::next`], from any thread.
+    #[must_use]
+    pub fn interrupt(&self) -> Interrupt {
+        Interrupt::new(&self.ear)
     }
 
     /// Whether a frame is what the last word on the format says.
@@ -384,6 +414,8 @@ impl Reader {
                 Err(other) => return Err(other),
             }
         }
+        // There may be more, of which nobody tells again.
+        self.ear.note(SAID);
         Ok(())
     }
 

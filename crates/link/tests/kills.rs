@@ -339,7 +339,7 @@ fn readers_learn_within_100_ms_that_the_owner_was_killed() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("studio");
-    let mut worst = Duration::ZERO;
+    let mut times = Vec::new();
     for _ in 0..20 {
         let mut owner = Command::new(env::current_exe().unwrap())
             .args([
@@ -359,8 +359,8 @@ fn readers_learn_within_100_ms_that_the_owner_was_killed() {
         let mut reader = Reader::connect(&place, &pool, options(), &|| false).unwrap();
         owner.kill().unwrap();
         let killed = Instant::now();
-        let error = reader.next(Duration::from_secs(5)).unwrap_err();
-        worst = worst.max(killed.elapsed());
+        let error = reader.next(Duration::MAX).unwrap_err();
+        times.push(killed.elapsed());
         owner.wait().unwrap();
         assert_eq!(error.reason(), "owner-gone");
         assert_eq!(
@@ -369,6 +369,10 @@ fn readers_learn_within_100_ms_that_the_owner_was_killed() {
             "a dead name and nothing else"
         );
     }
-    println!("owner killed 20 times: readers knew after at most {worst:?}");
-    assert!(worst < Duration::from_millis(100), "{worst:?}");
+    times.sort();
+    let (mid, worst) = (times[10], times[19]);
+    println!("owner killed 20 times: readers knew after {mid:?}, at most {worst:?}");
+    assert!(worst < Duration::from_millis(100), "{times:?}");
+    // By the end of the socket, not by a clock.
+    assert!(mid < Duration::from_millis(20), "{times:?}");
 }

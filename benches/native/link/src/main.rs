@@ -114,10 +114,10 @@ pub fn join(path: &str, hold: u32) -> Outcome<Reader> {
     Ok(Reader::connect(&Place::new(path)?, &pool, options, &|| false)?)
 }
 
-/// The next frame, waited for.
+/// The next frame, waited for as captures of a share wait: without a timer.
 pub fn next(reader: &mut Reader) -> Outcome<Frame> {
     loop {
-        match reader.next(PATIENCE)? {
+        match reader.next(Duration::MAX)? {
             Next::Frame(frame, _) => return Ok(frame),
             Next::Caps(_) => {}
             other => return Err(format!("expected a frame but received {other:?}").into()),

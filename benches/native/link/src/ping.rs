@@ -205,18 +205,22 @@ fn ours(bytes: usize, turns: u32) -> Outcome<f64> {
     let folder = Folder::new()?;
     let mut end = End::new(&folder.at("there"), bytes)?;
     let way = folder.at("");
-    let (_child, _out) = other_side(
+    let (mut child, _out) = other_side(
         &["echo", "ours", &bytes.to_string(), way.trim_end_matches('/')],
         "ready",
     )?;
     end.join(&folder.at("back"))?;
-    clocked(turns, |byte| {
+    let ns = clocked(turns, |byte| {
         end.say(byte)?;
         match end.hear()? {
             got if got == byte => Ok(()),
             got => Err(format!("expected {byte} but received {got}").into()),
         }
-    })
+    });
+    // Before the share ends, which it would hear.
+    child.kill()?;
+    child.wait()?;
+    ns
 }
 
 /// The same by iceoryx2: a publisher and an event for it in each direction.

@@ -15,7 +15,7 @@ use crate::{
     SourceStats, request::bad,
 };
 use beamline_arena::{Access, PoolConfig};
-use beamline_io::Cancel;
+use beamline_io::{Cancel, CancelHook};
 use beamline_link::{ClientPolicy, Next, Place, Reader, ReaderOptions, ShareChange, Watch};
 use beamline_media::{Caps, Rational};
 use std::time::Duration;
@@ -31,8 +31,6 @@ const INHERITED: &str = "fd:";
 const ON_THE_WAY: u32 = 2;
 const HOLD: u32 = 4;
 const HOLD_MAX: u32 = 24;
-/// How soon a wish to stop is seen.
-const TURN: Duration = Duration::from_millis(40);
 
 impl Backend for Shared {
     fn slug(&self) -> &'static str {
@@ -84,6 +82,7 @@ impl Backend for Shared {
         };
         Ok(Box::new(SharedSource {
             reader,
+            hook: None,
             hold: options.hold - ON_THE_WAY,
             captured: 0,
             expected: None,
@@ -208,6 +207,8 @@ fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
 #[derive(Debug)]
 struct SharedSource {
     reader: Reader,
+    /// Ends its wait.
+    hook: Option<CancelHook>,
     hold: u32,
     captured: u64,
     /// Number of the share's next frame, once the first has come.
@@ -226,9 +227,13 @@ impl Source for SharedSource {
     }
 
     fn next(&mut self, cancel: &Cancel) -> Result<Event, Error> {
+        if self.hook.as_ref().is_none_or(|hook| !hook.is_of(cancel)) {
+            let interrupt = self.reader.interrupt();
+            self.hook = Some(cancel.on_cancel(move || interrupt.interrupt()));
+        }
         loop {
             cancel.check()?;
-            match self.reader.next(TURN)? {
+            match self.reader.next(Duration::MAX)? {
                 Next::Frame(frame, number) => {
                     self.captured += 1;
                     let expected = self.expected.unwrap_or(number);
