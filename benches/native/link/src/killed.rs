@@ -2,7 +2,8 @@
 //!
 //! One thread looks without pause, in turn, at the reader's end and at the memory. The end is whatever is seen first of its pidfd, its stdin
 //! and its stdout: of those two one has a lower number than the link's socket and one a higher, so whichever way the kernel closes them
-//! one of the two ends before the socket does.
+//! one of the two ends before the socket does. The clock starts when the last look began that saw no end: never later than the end, and
+//! what keeps this thread from looking is counted too.
 
 use crate::{Folder, Outcome, end_with_stdin, join, listen, next, other_side};
 use beamline_arena::{Arena, PoolConfig, Wait};
@@ -166,17 +167,21 @@ fn clock(child: &Child, out: &BufReader<ChildStdout>, back: impl Fn(bool) -> Out
     ];
     let killed = Instant::now();
     kill_process(pid, Signal::KILL)?;
-    let mut end = None;
+    // The last moment at which it was there for certain: when the last look began that saw it so.
+    let (mut alive, mut ended) = (killed, false);
     loop {
-        if end.is_none() && readable(&fds)? {
-            end = Some(Instant::now());
+        let began = Instant::now();
+        if !ended {
+            ended = readable(&fds)?;
+            if !ended {
+                alive = began;
+            }
         }
-        if back(end.is_some())? {
+        if back(ended)? {
             let now = Instant::now();
             let us = |since: Instant| (now - since).as_nanos() as f64 / 1000.0;
             return Ok(Times {
-                // Where both came between two looks: at once.
-                from_end: end.map_or(0.0, us),
+                from_end: us(alive),
                 from_kill: us(killed),
             });
         }
