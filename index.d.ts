@@ -456,6 +456,16 @@ export declare class Capture extends EventTarget implements AsyncDisposable, Asy
 	frames(options?: Pick<OpenCaptureOptions, "queue" | "policy" | "timeoutMs" | "signal">): FrameStream;
 	/** The same frames for other processes: see {@link FrameStream.share}. */
 	share(name: string, options?: ShareOptions): Promise<Share>;
+	/** What the owner of a share calls this reader: `share.clients[].id` there. Null for sources that nobody else can read. */
+	get client(): number | null;
+	/**
+	 * Hands a frame of this capture to another process that reads the same share, through the owner: that one is granted it while we still
+	 * have ours, and its loops get it as any other frame. `client` is the other's {@link client}. False when there is no such reader, or it
+	 * has no room and drops new frames.
+	 *
+	 * A loop over this capture must be under way. Rejects with `BeamlineError`: `not-shared`, `frame-of-another-share`, `share-silent`.
+	 */
+	handOver(frame: VideoFrame, client: number): Promise<boolean>;
 	/** A loop over the frames from now on. */
 	[Symbol.asyncIterator](): AsyncIterableIterator<VideoFrame>;
 	/** The same frames as a Web stream. */

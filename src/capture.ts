@@ -3,10 +3,10 @@ import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './f
 import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
 import { VideoColorSpace, type VideoColorSpaceInit } from './media/color-space.js'
 import type { ExtraPixelFormat, VideoPixelFormat } from './media/types.js'
-import type { VideoFrame } from './media/video-frame.js'
+import { VideoFrame } from './media/video-frame.js'
 import { engine, unwrap } from './native/engine.js'
 import { formatRow } from './native/formats.js'
-import { checkLoop, checkOneOf, checkOptions, checkSignal } from './options.js'
+import { checkLoop, checkOneOf, checkOptions, checkSignal, checkWhole } from './options.js'
 import { type FrameRate, rateOf } from './rate.js'
 import type { Share, ShareOptions } from './share.js'
 
@@ -120,6 +120,7 @@ export interface CaptureStats {
 }
 
 interface NativeCapture {
+  client: number | null
   id: number
   live: boolean
   copiesPerFrame: number
@@ -204,6 +205,25 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   /** The same frames for other processes: see {@link FrameStream.share}. */
   share(name: string, options: ShareOptions = {}): Promise<Share> {
     return this.#stream.share(name, options)
+  }
+
+  /** What the owner of a share calls this reader: `share.clients[].id` there. Null for sources that nobody else can read. */
+  get client(): number | null {
+    return this.#native.client
+  }
+
+  /**
+   * Hands a frame of this capture to another process that reads the same share, through the owner: that one is granted it while we still
+   * have ours, and its loops get it as any other frame. `client` is the other's {@link client}. False when there is no such reader, or it
+   * has no room and drops new frames.
+   *
+   * A loop over this capture must be under way. Rejects with `BeamlineError`: `not-shared`, `frame-of-another-share`, `share-silent`.
+   */
+  async handOver(frame: VideoFrame, client: number): Promise<boolean> {
+    checkWhole('client', client, 0, Number.MAX_SAFE_INTEGER)
+    const id = VideoFrame.numberOf(frame)
+    if (id === 0) throw new DOMException('the VideoFrame is closed', 'InvalidStateError')
+    return engine().request<boolean>((request) => engine().native.handOver(request, this.#native.id, id, client))
   }
 
   /** A loop over the frames from now on. */

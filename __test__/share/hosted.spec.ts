@@ -117,3 +117,35 @@ test('hosted share: one producer at a time; what is said of it fits nobody else'
   await out.close()
   for await (const frame of capture) assert.fail(`a frame at ${frame.timestamp} that nobody drew`)
 })
+
+test('hosted share: a reader hands a frame to another one, which gets it while the first still holds it', async () => {
+  await using capture = await openCapture('shared:over', { host: true })
+  const out = await createOutput('shared:over')
+  const video = out.addVideo({ width: 64, height: 32 })
+  const open = () => openCapture('shared:over', { policy: 'drop-oldest', queue: 8 })
+  await using one = await open()
+  await using other = await open()
+  const [mine, theirs] = [one[Symbol.asyncIterator](), other[Symbol.asyncIterator]()]
+  const next = async (frames: AsyncIterator<VideoFrame>) =>
+    ((await frames.next()) as IteratorYieldResult<VideoFrame>).value
+  const [first, second] = [next(mine), next(theirs)]
+  {
+    using frame = await video.frame({ timestamp: 7 })
+    for (const { bytes } of frame.planes) bytes.fill(9)
+    await video.write(frame)
+  }
+  const held = await first
+  ;(await second).close()
+  assert.notEqual(one.client, other.client)
+  assert.ok(other.client !== null && capture.client === null)
+  assert.equal(await one.handOver(held, other.client as number), true)
+  const handed = await next(theirs)
+  held.close()
+  assert.deepEqual([handed.timestamp, ...greys(handed)], [7, 9])
+  assert.equal(await one.handOver(handed, 4711).catch((error: BeamlineError) => error.reason), 'frame-of-another-share')
+  handed.close()
+  await assert.rejects(capture.handOver(await video.frame({ timestamp: 8 }).then((f) => (f.close(), f)), 1), {
+    name: 'InvalidStateError',
+  })
+  await out.close()
+})

@@ -10,6 +10,8 @@ export declare class NativeRuntime {
   captureFrames(capture: number, json: string): BindingResult<number>
   /** Why a loop over a capture has to wait for another one, as JSON; null when it has not. */
   streamHeldUp(id: number): string | null
+  /** Hands a frame to another process that reads the same share; settles with whether it was granted it. */
+  handOver(request: number, capture: number, frame: number, to: number): BindingResult<boolean>
   /** Numbers of a capture, as JSON. */
   captureStats(capture: number): string
   /** Closes a capture; settles, with its last numbers, when its threads have ended. */

@@ -4,7 +4,7 @@ use crate::{Context, Controls, DeviceChange, DeviceInfo, Error, Request};
 use beamline_io::Cancel;
 use beamline_media::{Caps, Frame, Packet};
 use serde::Serialize;
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 /// A way for light to come in: one row of [`crate::backends::BACKENDS`]. Stateless; opened sources hold the state.
 pub trait Backend: Send + Sync + Debug {
@@ -81,6 +81,21 @@ pub struct SourceStats {
     pub dropped: u64,
 }
 
+/// Hands frames of a source that several processes read to another of them.
+pub trait HandOver: Send + Sync + Debug {
+    /// What the others call this reader.
+    fn client(&self) -> u64;
+
+    /// Gives `frame` to the reader `to`, too. True when it was granted it; false when there is no such reader, or it has no room and its
+    /// policy drops new frames.
+    ///
+    /// Thread: any but the one that calls [`Source::next`], which hears the answer. Blocks: at most `timeout`.
+    ///
+    /// # Errors
+    /// InvalidConfig for a frame of another source; Timeout, DeviceLost.
+    fn hand_over(&self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error>;
+}
+
 /// An opened device, run by one thread that calls `next` until [`Event::End`] or a fatal error.
 ///
 /// Frames and packets outlive the source. Dropping the source closes the device, within 100 ms.
@@ -116,6 +131,11 @@ pub trait Source: Send + Debug {
     /// Which picture the last packet was: equal numbers mean equal bytes, so that a decoded picture can be kept. `None` when no
     /// packet comes twice.
     fn picture_id(&self) -> Option<u64> {
+        None
+    }
+
+    /// Where other processes read the same source: how a frame is handed to one of them, while this one runs.
+    fn hand_over(&self) -> Option<Arc<dyn HandOver>> {
         None
     }
 

@@ -11,7 +11,7 @@ use beamline_flow::{CaptureOptions, CaptureSession, Error};
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,11 +45,12 @@ impl OpenSpec {
 impl NativeRuntime {
     pub(crate) fn adopt_capture(&self, session: CaptureSession) -> String {
         let (live, copies) = (session.live(), session.copies_per_frame());
-        let caps = session.caps();
+        let (caps, client) = (session.caps(), session.client());
         let id = self.captures.borrow_mut().insert(session);
         json!({
             "id": id,
             "live": live,
+            "client": client,
             "copiesPerFrame": copies,
             "format": caps.pixel_format.map(|f| f.index()),
             "encoded": caps.encoded,
@@ -63,6 +64,9 @@ impl NativeRuntime {
         .to_string()
     }
 }
+
+/// How long another process may take to answer.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(5);
 
 #[napi]
 impl NativeRuntime {
@@ -115,6 +119,21 @@ impl NativeRuntime {
             Some(Stream::Frames(stream, _)) => stream.held_up().and_then(|how| serde_json::to_string(&how).ok()),
             _ => None,
         }
+    }
+
+    /// Hands a frame to another process that reads the same share; settles with whether it was granted it.
+    #[napi]
+    pub fn hand_over(&self, request: u32, capture: f64, frame: f64, to: f64) -> BindingResult<bool> {
+        cross((|| {
+            let session = self.captures.borrow().get(capture).cloned();
+            let session = session.ok_or_else(|| BindingError::closed("the capture"))?;
+            let held = self.held(frame)?;
+            self.run(request, move || {
+                let taken = session.hand_over(&held.frame, to as u64, HAND_OVER_PATIENCE)?;
+                Ok(Outcome::Json(taken.to_string()))
+            });
+            Ok(true)
+        })())
     }
 
     /// Numbers of a capture, as JSON.

@@ -11,14 +11,14 @@
 //! Size, rate and format are the owner's and cannot be asked for. The protocol is `beamline_link`'s; nothing is copied.
 
 use crate::{
-    Backend, ChangeType, Context, DeviceChange, DeviceInfo, DeviceWatch, Error, Event, FormatOffer, Request, Source,
-    SourceStats, request::bad,
+    Backend, ChangeType, Context, DeviceChange, DeviceInfo, DeviceWatch, Error, Event, FormatOffer, HandOver, Request,
+    Source, SourceStats, request::bad,
 };
 use beamline_arena::{Access, PoolConfig};
 use beamline_io::{Cancel, CancelHook};
-use beamline_link::{ClientPolicy, Next, Place, Reader, ReaderOptions, ShareChange, Watch};
-use beamline_media::{Caps, Rational};
-use std::time::Duration;
+use beamline_link::{ClientPolicy, Next, Passer, Place, Reader, ReaderOptions, ShareChange, Watch};
+use beamline_media::{Caps, Frame, Rational};
+use std::{sync::Arc, time::Duration};
 
 /// The backend.
 #[derive(Clone, Copy, Debug)]
@@ -259,7 +259,31 @@ impl Source for SharedSource {
         }
     }
 
+    fn hand_over(&self) -> Option<Arc<dyn HandOver>> {
+        Some(Arc::new(ToOthers {
+            client: self.reader.id(),
+            passer: self.reader.passer(),
+        }))
+    }
+
     fn holds(&self) -> Option<u32> {
         Some(self.hold)
+    }
+}
+
+/// To other readers of the share, through its owner.
+#[derive(Debug)]
+struct ToOthers {
+    client: u64,
+    passer: Passer,
+}
+
+impl HandOver for ToOthers {
+    fn client(&self) -> u64 {
+        self.client
+    }
+
+    fn hand_over(&self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error> {
+        Ok(self.passer.pass(frame, to, timeout)?)
     }
 }

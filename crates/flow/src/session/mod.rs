@@ -19,9 +19,9 @@ use crate::{
     input::FrameStream,
     threads::Threads,
 };
-use beamline_capture::{Context, Request};
+use beamline_capture::{Context, HandOver, Request};
 use beamline_io::Cancel;
-use beamline_media::{Caps, Layout};
+use beamline_media::{Caps, Frame, Layout};
 use decode::Decode;
 use driver::{Consumer, Driver};
 pub use held_up::HeldUp;
@@ -89,6 +89,8 @@ struct Shared {
     copies_per_frame: u32,
     /// Frames that a loop may hold open: no more than the source's memory has slots, or it would wait for good.
     open_max: u32,
+    /// Where other processes read the same source.
+    hand_over: Option<Arc<dyn HandOver>>,
     /// Whether the source can wait for a loop: another process's cannot.
     waits: bool,
     cancel: Cancel,
@@ -159,6 +161,7 @@ impl CaptureSession {
             live: source.live(),
             copies_per_frame: source.copies_per_frame(),
             open_max: source.holds().unwrap_or(slots).min(OPEN_FRAMES_MAX),
+            hand_over: source.hand_over(),
             waits: source.holds().is_none(),
             caps: Mutex::new(caps),
             changes: Changes::default(),
@@ -245,6 +248,31 @@ impl CaptureSession {
         drop(loops);
         self.wake();
         Ok(FrameStream::new(receiver, credits).beside(seat))
+    }
+
+    /// What the other processes that read this source call us; `None` when it is nobody else's.
+    #[must_use]
+    pub fn client(&self) -> Option<u64> {
+        self.0.hand_over.as_ref().map(|h| h.client())
+    }
+
+    /// Hands a frame of this capture to another process that reads its source. True when that one was granted it.
+    ///
+    /// Blocks: until the owner has answered, at most `timeout`; a loop must be under way.
+    ///
+    /// # Errors
+    /// [`Error::State`] when nobody else can read the source; [`Error::Capture`]; [`Error::Closed`].
+    pub fn hand_over(&self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error> {
+        if self.0.cancel.is_cancelled() {
+            return Err(Error::Closed { what: "the capture" });
+        }
+        match &self.0.hand_over {
+            Some(others) => Ok(others.hand_over(frame, to, timeout)?),
+            None => Err(Error::State {
+                what: "this capture is no reader of a share: expected one of `shared:…`".into(),
+                reason: "not-shared",
+            }),
+        }
     }
 
     fn wake(&self) {
