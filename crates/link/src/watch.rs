@@ -24,6 +24,7 @@ use rustix::{
 };
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    ffi::OsStr,
     mem::MaybeUninit,
     path::{Path, PathBuf},
     sync::Arc,
@@ -64,6 +65,8 @@ pub struct Watch {
     given: Option<PathBuf>,
     directory: PathBuf,
     watched: i32,
+    /// The folder that the directory lies in; None when it cannot be watched.
+    parent: Option<i32>,
     names: BTreeMap<String, State>,
     /// Of those in `names` that have a socket.
     ids: HashMap<u64, String>,
@@ -126,6 +129,7 @@ impl Watch {
             given,
             directory: PathBuf::new(),
             watched: -1,
+            parent: None,
             names: BTreeMap::new(),
             ids: HashMap::new(),
             next_id: FIRST_ID,
@@ -197,6 +201,16 @@ impl Watch {
             | WatchFlags::ONLYDIR;
         self.watched = inotify::add_watch(&self.inotify, &self.directory, what)
             .map_err(os("a watch for the directory of shares"))?;
+        // A directory that is removed says so only when the last socket in it is closed; the folder around it says so at once.
+        let what = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::ONLYDIR;
+        self.parent = self.directory.parent().and_then(|parent| {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            inotify::add_watch(&self.inotify, parent, what).ok()
+        });
         self.look();
         Ok(())
     }
@@ -211,6 +225,11 @@ impl Watch {
             for _ in 0..MESSAGES {
                 let Ok(event) = reader.next() else { break };
                 let itself = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::IGNORED | ReadFlags::UNMOUNT;
+                if Some(event.wd()) == self.parent {
+                    let name = event.file_name().and_then(|name| name.to_str().ok());
+                    lost |= name.is_some() && name == self.directory.file_name().and_then(OsStr::to_str);
+                    continue;
+                }
                 lost |= event.wd() == self.watched && event.events().intersects(itself);
                 if event.events().intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) && born.len() < NAMES_MAX {
                     born.extend(event.file_name().and_then(|name| name_of(name.to_str().ok()?)));
@@ -227,7 +246,9 @@ impl Watch {
             self.look();
             return Ok(());
         }
-        let _ = inotify::remove_watch(&self.inotify, self.watched);
+        for old in self.parent.take().into_iter().chain([self.watched]) {
+            let _ = inotify::remove_watch(&self.inotify, old);
+        }
         self.begin_anew()
     }
 

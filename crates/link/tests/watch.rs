@@ -7,7 +7,7 @@
 )]
 
 use beamline_link::{Limits, Place, Publisher, ShareChange, Watch};
-use beamline_media::{Caps, PixelFormat, Rational, Size};
+use beamline_media::{Caps, ErrorCode, PixelFormat, Rational, Size};
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -293,4 +293,31 @@ fn a_directory_that_goes_takes_its_names_along_and_ends_the_watch() {
     assert_eq!(watch.next_change().unwrap(), Some(added("studio")));
     std::fs::rename(&inner, folder.path().join("elsewhere")).unwrap();
     assert!(watch.next_change().is_err(), "there is nothing to watch any more");
+}
+
+#[test]
+fn a_directory_that_is_removed_ends_the_watch_though_a_socket_of_it_lives_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("names");
+    std::fs::create_dir(&inner).unwrap();
+    let _share = share(&inner, "studio");
+    let mut watch = Watch::of_directory(&inner).unwrap();
+    assert_eq!(watch.next_change().unwrap(), Some(added("studio")));
+    let (to, told) = channel();
+    let waiting = thread::spawn(move || {
+        let mut over = false;
+        while !over {
+            let change = watch.next_change().map_err(|e| e.code());
+            over = change.is_err();
+            let _ = to.send(change);
+        }
+    });
+    std::fs::remove_dir_all(&inner).unwrap();
+    let mut last = told.recv_timeout(PATIENCE).unwrap();
+    // Told before the end, unless both were one event.
+    if last == Ok(Some(removed("studio"))) {
+        last = told.recv_timeout(PATIENCE).unwrap();
+    }
+    assert_eq!(last, Err(ErrorCode::NotFound));
+    waiting.join().unwrap();
 }
