@@ -111,8 +111,8 @@ pub struct PublishPage {
 pub enum Told {
     /// Nothing new.
     Nothing,
-    /// The next entry.
-    Entry(Entry),
+    /// The next entry: it was read.
+    Entry,
     /// The owner has written over what was not read: this client gave back what it had not read.
     Overrun,
 }
@@ -158,13 +158,13 @@ impl Ring {
         self.written.0.store(number.wrapping_add(1), Ordering::Release);
     }
 
-    fn read(&self, number: u32) -> Told {
+    #[inline]
+    fn read(&self, number: u32, entry: &mut Entry) -> Told {
         // SYNC POINT "told" (acquire side)
         let ahead = self.written.0.load(Ordering::Acquire).wrapping_sub(number);
         if ahead == 0 {
             return Told::Nothing;
         }
-        let mut entry = [0; WORDS];
         for (value, word) in entry.iter_mut().zip(&self.entries[number as usize % RING].0) {
             *value = word.load(Ordering::Relaxed);
         }
@@ -173,7 +173,7 @@ impl Ring {
         if self.written.0.load(Ordering::Relaxed).wrapping_sub(number) as usize >= RING {
             return Told::Overrun;
         }
-        Told::Entry(entry)
+        Told::Entry
     }
 }
 
@@ -183,10 +183,11 @@ impl TellPage {
         self.ring.tell(number, entry);
     }
 
-    /// Client: entry `number`, when it was told.
+    /// Client: reads entry `number` into `entry`, when it was told.
+    #[inline]
     #[must_use]
-    pub fn read(&self, number: u32) -> Told {
-        self.ring.read(number)
+    pub fn read(&self, number: u32, entry: &mut Entry) -> Told {
+        self.ring.read(number, entry)
     }
 
     /// How many entries were told (wraps).
@@ -284,10 +285,10 @@ impl PublishPage {
         self.ring.tell(number, entry);
     }
 
-    /// Owner: entry `number`, when it was told. [`Told::Overrun`] from a client that lies.
+    /// Owner: reads entry `number` into `entry`, when it was told. [`Told::Overrun`] from a client that lies.
     #[must_use]
-    pub fn read(&self, number: u32) -> Told {
-        self.ring.read(number)
+    pub fn read(&self, number: u32, entry: &mut Entry) -> Told {
+        self.ring.read(number, entry)
     }
 }
 

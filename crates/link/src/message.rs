@@ -153,6 +153,26 @@ impl FrameMessage {
     /// # Errors
     /// [`MessageError`], for the first field that cannot be.
     pub fn decode(words: &Entry) -> Result<Self, MessageError> {
+        let mut message = Self::blank();
+        message.decode_into(words)?;
+        Ok(message)
+    }
+
+    /// One that says nothing.
+    pub(crate) fn blank() -> Self {
+        FrameMessage {
+            info: FrameInfo::new(PixelFormat::GRAY8, Size::new(1, 1)),
+            slot_count: 0,
+            slots: [SlotAt::default(); SLOTS_MAX],
+            planes: [PlaneAt::default(); PLANES_MAX],
+            number: 0,
+            from: None,
+        }
+    }
+
+    /// As [`FrameMessage::decode`], in place; after an error it says nothing.
+    pub(crate) fn decode_into(&mut self, words: &Entry) -> Result<(), MessageError> {
+        self.slot_count = 0;
         let head = words[HEAD];
         let index = head as u16;
         let format = PixelFormat::from_index(usize::from(index)).ok_or(MessageError::Format(index))?;
@@ -162,14 +182,13 @@ impl FrameMessage {
         }
         let slot_count = usize::from(slot_count);
         let handed = byte(head, 5) & 1 == 1;
-        Ok(FrameMessage {
-            info: info(format, words)?,
-            slot_count,
-            slots: slots(words, slot_count)?,
-            planes: planes(words, format, slot_count)?,
-            number: if handed { 0 } else { words[NUMBER] },
-            from: handed.then_some(words[NUMBER]),
-        })
+        self.info = info(format, words)?;
+        self.slots = slots(words, slot_count)?;
+        self.planes = planes(words, format, slot_count)?;
+        self.number = if handed { 0 } else { words[NUMBER] };
+        self.from = handed.then_some(words[NUMBER]);
+        self.slot_count = slot_count;
+        Ok(())
     }
 
     /// From as many words as came.

@@ -19,7 +19,7 @@ use crate::{
 };
 use beamline_arena::{
     Arena, Lease, Pool, PoolConfig, SegmentHold, SharedPage, SizeClass, SlotMut, Wait,
-    grant::{PublishPage, Told},
+    grant::{PublishPage, Told, WORDS},
 };
 use beamline_media::{Caps, Frame, Layout};
 use std::os::fd::BorrowedFd;
@@ -109,12 +109,12 @@ impl Producing {
 
     /// Reads its ring to the end.
     fn read_ring(&mut self, segments: &Segments) -> Result<u32, Error> {
-        let mut frames = 0;
+        let (mut frames, mut words) = (0, [0; WORDS]);
         loop {
-            match self.page.read(self.read) {
+            match self.page.read(self.read, &mut words) {
                 Told::Nothing => return Ok(frames),
                 Told::Overrun => return Err(Error::Protocol("pictures were told over unread ones".into())),
-                Told::Entry(words) => {
+                Told::Entry => {
                     self.read = self.read.wrapping_add(1);
                     let frame = self.picture(&FrameMessage::decode(&words)?, segments)?;
                     self.heard.push(frame);

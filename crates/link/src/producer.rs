@@ -9,7 +9,10 @@ use crate::{
     socket::{Received, Socket, bell},
     wire::{Caps as WireCaps, Failure, FromClient, Hello, ToClient},
 };
-use beamline_arena::{Access, FarPool, Pool, SharedPage, SlotMut, grant::PublishPage, grant::Told};
+use beamline_arena::{
+    Access, FarPool, Pool, SharedPage, SlotMut,
+    grant::{PublishPage, Told, WORDS},
+};
 use beamline_media::{Caps, Frame, FrameInfo, FrameMut, Layout};
 use std::{
     collections::VecDeque,
@@ -227,11 +230,12 @@ impl Producer {
 
     /// Reads what was granted.
     fn take_granted(&mut self) -> Result<(), Error> {
+        let mut words = [0; WORDS];
         loop {
-            match self.pool.tell().read(self.read) {
+            match self.pool.tell().read(self.read, &mut words) {
                 Told::Nothing => return Ok(()),
                 Told::Overrun => return Err(Error::Protocol("slots were granted over unread ones".into())),
-                Told::Entry(words) => {
+                Told::Entry => {
                     self.read = self.read.wrapping_add(1);
                     let at = empty_slot_of(&words)?;
                     if !self.pool.knows(u32::from(at.segment)) {

@@ -14,7 +14,7 @@ use crate::{
 };
 use beamline_arena::{
     Access, FarPool, Lease, Pool, SharedPage,
-    grant::{RING, Told},
+    grant::{Entry, RING, Told, WORDS},
 };
 use beamline_media::{Caps, Frame};
 use rustix::fd::AsFd;
@@ -83,8 +83,11 @@ pub struct Reader {
     looked: Instant,
     /// What the socket said while a frame was looked for.
     pending: Option<Caps>,
-    /// The first frame of a new format, while that is told.
-    kept: Option<FrameMessage>,
+    /// The entry that was read last, as words and as what they mean: in place, since a frame is told by some hundred bytes.
+    words: Entry,
+    message: FrameMessage,
+    /// Whether it is still to be given: the first frame of a new format, while that is told.
+    kept: bool,
     over: Option<Over>,
     skipped: u64,
     id: u64,
@@ -200,7 +203,9 @@ impl Reader {
             read: 0,
             looked: Instant::now(),
             pending: None,
-            kept: None,
+            words: [0; WORDS],
+            message: FrameMessage::blank(),
+            kept: false,
             over: None,
             skipped: 0,
             id,
@@ -250,17 +255,17 @@ impl Reader {
                 // What is left unread is told by nobody again.
                 self.hear().inspect_err(|_| self.ear.note(SAID))?;
             }
-            if let Some(message) = self.kept.take().map_or_else(|| self.entry(), |kept| Ok(Some(kept)))? {
-                if !self.fits(&message) {
+            if std::mem::take(&mut self.kept) || self.entry()? {
+                if !self.fits() {
                     // The change was said before the frame was told.
                     self.hear()?;
-                    if let Some(caps) = self.pending.take() {
-                        self.kept = Some(message);
-                        self.caps = caps.clone();
-                        return Ok(Next::Caps(caps));
+                    if self.pending.is_some() {
+                        self.kept = true;
                     }
                 }
-                return self.frame(&message);
+                if !self.kept {
+                    return self.frame();
+                }
             }
             if let Some(caps) = self.pending.take() {
                 self.caps = caps.clone();
@@ -307,39 +312,41 @@ impl Reader {
     }
 
     /// Whether a frame is what the last word on the format says.
-    fn fits(&self, message: &FrameMessage) -> bool {
-        self.caps.pixel_format == Some(message.info.format) && self.caps.size == message.info.coded
+    fn fits(&self) -> bool {
+        let info = &self.message.info;
+        self.caps.pixel_format == Some(info.format) && self.caps.size == info.coded
     }
 
-    /// The next entry; with `latest` the newest, what lies before it goes back.
-    fn entry(&mut self) -> Result<Option<FrameMessage>, Error> {
+    /// Reads the next entry; with `latest` the newest, what lies before it goes back. False when there is none.
+    fn entry(&mut self) -> Result<bool, Error> {
         // No further than a ring: an owner that never stops telling must not keep us here.
         let latest = self.options.policy == ClientPolicy::Latest;
         let mut skips = if latest { RING } else { 0 };
         loop {
-            let entry = match self.pool.tell().read(self.read) {
-                Told::Nothing => return Ok(None),
+            match self.pool.tell().read(self.read, &mut self.words) {
+                Told::Nothing => return Ok(false),
                 Told::Overrun => return Err(Error::Protocol("frames were told over unread ones".into())),
-                Told::Entry(entry) => entry,
-            };
+                Told::Entry => {}
+            }
             self.read = self.read.wrapping_add(1);
-            let message = FrameMessage::decode(&entry)?;
+            self.message.decode_into(&self.words)?;
             // What was handed over is nobody's older picture.
-            let handed = message.from.is_some();
+            let handed = self.message.from.is_some();
             if skips == 0 || handed || self.pool.tell().written() == self.read {
                 self.pool.returns().has_read(self.read);
-                return Ok(Some(message));
+                return Ok(true);
             }
             skips -= 1;
             self.skipped += 1;
-            drop(self.leases(&message)?);
+            drop(self.leases()?);
         }
     }
 
-    /// The slots of an entry, all of them.
-    fn leases(&mut self, message: &FrameMessage) -> Result<[Option<Lease>; SLOTS_MAX], Error> {
+    /// The slots of the entry that was read, all of them.
+    fn leases(&mut self) -> Result<[Option<Lease>; SLOTS_MAX], Error> {
         let mut leases = [const { None }; SLOTS_MAX];
-        for (to, at) in leases.iter_mut().zip(&message.slots[..message.slot_count]) {
+        let (slots, count) = (self.message.slots, self.message.slot_count);
+        for (to, at) in leases.iter_mut().zip(&slots[..count]) {
             if !self.pool.knows(u32::from(at.segment)) {
                 // Its fd was sent before the entry was told.
                 self.hear()?;
@@ -352,11 +359,12 @@ impl Reader {
         Ok(leases)
     }
 
-    fn frame(&mut self, message: &FrameMessage) -> Result<Next, Error> {
-        let frame = message.frame(self.leases(message)?)?;
-        Ok(match message.from {
+    fn frame(&mut self) -> Result<Next, Error> {
+        let leases = self.leases()?;
+        let frame = self.message.frame(leases)?;
+        Ok(match self.message.from {
             Some(client) => Next::Handed(frame, client),
-            None => Next::Frame(frame, message.number),
+            None => Next::Frame(frame, self.message.number),
         })
     }
 
@@ -456,8 +464,8 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.passer.end();
-        if let Some(kept) = self.kept.take() {
-            drop(self.leases(&kept));
+        if self.kept {
+            drop(self.leases());
         }
         // Frames that are still open live on, and with them the socket: without this the owner would go on granting.
         let _ = self.socket.send(&FromClient::Bye { read: self.read }, &[]);

@@ -143,7 +143,8 @@ fn honest_entry() -> Entry {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         publisher.publish(&frame);
-        if let Told::Entry(entry) = tell.read(0) {
+        let mut entry = [0; WORDS];
+        if tell.read(0, &mut entry) == Told::Entry {
             return entry;
         }
         assert!(Instant::now() < deadline);

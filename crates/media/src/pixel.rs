@@ -45,9 +45,11 @@ pub struct FormatInfo {
     pub alpha: bool,
     /// The planes in memory order.
     pub planes: &'static [PlaneInfo],
+    /// Place in [`PixelFormat::ALL`].
+    index: u8,
 }
 
-/// A pixel format: a reference to its row. Compared by slug.
+/// A pixel format: a reference to its row. Compared by its place in the table: the compiler may make two of one row.
 #[derive(Clone, Copy)]
 pub struct PixelFormat(&'static FormatInfo);
 
@@ -62,12 +64,32 @@ macro_rules! formats {
                 #[doc = concat!("`", $slug, "`")]
                 pub const $name: PixelFormat = PixelFormat(&FormatInfo {
                     slug: $slug, w3c: $w3c, model: Model::$model, bits: $bits, alpha: $alpha, planes: &[$($plane),+],
+                    index: index_of($slug),
                 });
             )+
             /// Every format, in the order of the table.
             pub const ALL: &'static [PixelFormat] = &[$(PixelFormat::$name),+];
         }
+
+        const SLUGS: &[&str] = &[$($slug),+];
     };
+}
+
+/// Place of a slug among all, found when this is compiled.
+const fn index_of(slug: &str) -> u8 {
+    let slug = slug.as_bytes();
+    let mut index = 0;
+    loop {
+        let other = SLUGS[index].as_bytes();
+        let mut same = 0;
+        while same < slug.len() && same < other.len() && slug[same] == other[same] {
+            same += 1;
+        }
+        if same == slug.len() && same == other.len() {
+            return index as u8;
+        }
+        index += 1;
+    }
 }
 
 formats! {
@@ -135,9 +157,7 @@ impl PixelFormat {
     /// Place in [`PixelFormat::ALL`]; the same in one build, not between builds.
     #[must_use]
     pub fn index(self) -> usize {
-        // Mostly the very same row; names are compared only when the compiler has made two of one.
-        let same = Self::ALL.iter().position(|f| std::ptr::eq(f.0, self.0));
-        same.or_else(|| Self::ALL.iter().position(|f| *f == self)).unwrap_or(0)
+        usize::from(self.0.index)
     }
 
     /// How many planes.
@@ -162,7 +182,7 @@ impl PixelFormat {
 
 impl PartialEq for PixelFormat {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0) || self.0.slug == other.0.slug
+        self.0.index == other.0.index
     }
 }
 
@@ -170,7 +190,7 @@ impl Eq for PixelFormat {}
 
 impl std::hash::Hash for PixelFormat {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.slug.hash(state);
+        self.0.index.hash(state);
     }
 }
 
