@@ -70,6 +70,8 @@ pub(crate) struct Books {
     /// Entries told so far (wraps).
     pub(crate) told: u32,
     pub(crate) segments: Segments,
+    /// What was told last: made in place.
+    message: FrameMessage,
     /// Of one that produces; it is shown nothing.
     pub(crate) producing: Option<Producing>,
     queue: VecDeque<(Frame, Number)>,
@@ -310,8 +312,13 @@ impl Client {
                 return true;
             }
         }
-        let Books { granted, segments, .. } = &mut *books;
-        let message = FrameMessage::of(frame, 0, |lease| {
+        let Books {
+            granted,
+            segments,
+            message,
+            ..
+        } = &mut *books;
+        let known = message.set(frame, |lease| {
             // `room` has seen to it that each is known.
             let (at, hold) = segments.of(lease)?;
             let slot = lease.slot_index();
@@ -323,14 +330,17 @@ impl Client {
                 generation,
             })
         });
-        let Some(mut message) = message else { return true };
-        match number {
-            Number::OfSource(number) => message.number = number,
-            Number::From(client) => message.from = Some(client),
+        if !known {
+            return true;
         }
+        (message.number, message.from) = match number {
+            Number::OfSource(number) => (number, None),
+            Number::From(client) => (0, Some(client)),
+        };
         if books.log.len() == RING {
             books.log.pop_front();
         }
+        let message = &books.message;
         books.log.push_back((message.slots, message.slot_count));
         self.tell.tell(books.told, &message.encode());
         books.told = books.told.wrapping_add(1);

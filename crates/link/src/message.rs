@@ -115,6 +115,20 @@ fn time(word: u64) -> Option<i64> {
     (word != NONE).then_some(word as i64)
 }
 
+impl Default for FrameMessage {
+    /// One that tells of nothing.
+    fn default() -> Self {
+        FrameMessage {
+            info: FrameInfo::new(PixelFormat::GRAY8, Size::new(1, 1)),
+            slot_count: 0,
+            slots: [SlotAt::default(); SLOTS_MAX],
+            planes: [PlaneAt::default(); PLANES_MAX],
+            number: 0,
+            from: None,
+        }
+    }
+}
+
 impl FrameMessage {
     /// As words. What it says must be right: it is ours.
     #[must_use]
@@ -153,21 +167,9 @@ impl FrameMessage {
     /// # Errors
     /// [`MessageError`], for the first field that cannot be.
     pub fn decode(words: &Entry) -> Result<Self, MessageError> {
-        let mut message = Self::blank();
+        let mut message = Self::default();
         message.decode_into(words)?;
         Ok(message)
-    }
-
-    /// One that says nothing.
-    pub(crate) fn blank() -> Self {
-        FrameMessage {
-            info: FrameInfo::new(PixelFormat::GRAY8, Size::new(1, 1)),
-            slot_count: 0,
-            slots: [SlotAt::default(); SLOTS_MAX],
-            planes: [PlaneAt::default(); PLANES_MAX],
-            number: 0,
-            from: None,
-        }
     }
 
     /// As [`FrameMessage::decode`], in place; after an error it says nothing.
@@ -201,29 +203,39 @@ impl FrameMessage {
     }
 
     /// What is told of a frame, where `place` says how the other side knows a slot. `None` when it does not know one of them.
-    pub fn of(frame: &Frame, number: u64, mut place: impl FnMut(&Lease) -> Option<SlotAt>) -> Option<Self> {
+    pub fn of(frame: &Frame, number: u64, place: impl FnMut(&Lease) -> Option<SlotAt>) -> Option<Self> {
         let mut message = FrameMessage {
-            info: *frame.info(),
-            slot_count: 0,
-            slots: [SlotAt::default(); SLOTS_MAX],
-            planes: [PlaneAt::default(); PLANES_MAX],
             number,
-            from: None,
+            ..Self::default()
         };
-        for (lease, to) in frame.leases().zip(&mut message.slots) {
-            *to = place(lease)?;
-            message.slot_count += 1;
+        message.set(frame, place).then_some(message)
+    }
+
+    /// As [`FrameMessage::of`], in place, but for the number: that stays. False when a slot is not known.
+    pub(crate) fn set(&mut self, frame: &Frame, mut place: impl FnMut(&Lease) -> Option<SlotAt>) -> bool {
+        self.info = *frame.info();
+        self.slot_count = 0;
+        for (lease, to) in frame.leases().zip(&mut self.slots) {
+            let Some(at) = place(lease) else { return false };
+            *to = at;
+            self.slot_count += 1;
         }
-        for (i, to) in message.planes.iter_mut().enumerate().take(frame.plane_count()) {
+        let one = self.slot_count == 1;
+        for (i, to) in self.planes.iter_mut().enumerate().take(frame.plane_count()) {
             let (lease, offset, stride) = frame.plane(i);
-            let slot = frame.leases().position(|l| l.same_slot(lease))?;
+            let slot = if one {
+                Some(0)
+            } else {
+                frame.leases().position(|l| l.same_slot(lease))
+            };
+            let Some(slot) = slot else { return false };
             *to = PlaneAt {
                 slot: slot as u8,
                 offset: offset as u64,
                 stride: stride as u64,
             };
         }
-        Some(message)
+        true
     }
 
     /// The frame, of leases for [`FrameMessage::slots`] in their order.

@@ -204,7 +204,7 @@ impl Reader {
             looked: Instant::now(),
             pending: None,
             words: [0; WORDS],
-            message: FrameMessage::blank(),
+            message: FrameMessage::default(),
             kept: false,
             over: None,
             skipped: 0,
