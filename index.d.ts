@@ -1,5 +1,73 @@
 // The public contract of `beamline`. Rolled up from src/ by `npm run contract`; do not edit by hand.
 
+/** A rate as an exact fraction: `{ num: 30000, den: 1001 }`. */
+export interface FrameRate {
+	/** Numerator. */
+	num: number;
+	/** Denominator, not 0. */
+	den: number;
+}
+/** A kind of device. Cameras and network streams come with later versions. */
+export type DeviceKind = "pattern" | "image" | "camera" | "network" | "shared";
+/** A form in which a device gives its pictures: any size and rate between the two. */
+export interface FormatOffer {
+	/** Our name of raw pixels; null when packets come. */
+	readonly pixelFormat: string | null;
+	/** Family of the packets (`mjpeg`, `h264`); null when raw pixels come. */
+	readonly encoded: string | null;
+	/** The smallest picture, in pixels. */
+	readonly minSize: {
+		readonly width: number;
+		readonly height: number;
+	};
+	/** The largest picture, in pixels: equal to the smallest for a fixed size. */
+	readonly maxSize: {
+		readonly width: number;
+		readonly height: number;
+	};
+	/** Pictures per second, slowest. */
+	readonly minFrameRate: FrameRate;
+	/** Pictures per second, fastest. */
+	readonly maxFrameRate: FrameRate;
+}
+/** A device, as `listDevices` sees it. */
+export interface Device {
+	/** Opens it: `openCapture({ device: id })`. Stays the same when the device is plugged in again. */
+	readonly id: string;
+	/** What it is. */
+	readonly kind: DeviceKind;
+	/** Its name for people. */
+	readonly name: string;
+	/** Where it is plugged in; null when nowhere. */
+	readonly bus: string | null;
+	/** What it offers. */
+	readonly formats: readonly FormatOffer[];
+}
+/** The devices that can be opened now: a plain snapshot. `kind`: only those. */
+export declare function listDevices(options?: {
+	kind?: DeviceKind;
+	signal?: AbortSignal;
+}): Promise<Device[]>;
+/** What has become of a device. */
+export interface DeviceChange {
+	/** `added`: it can be opened now; `changed`: it offers something else; `removed`: it is gone. */
+	readonly type: "added" | "changed" | "removed";
+	/** The device as it is now, or was last. */
+	readonly device: Device;
+}
+/**
+ * What can be opened, as it comes and goes: first every device that is there, as `added`, then each change, as the system tells it. It goes
+ * on until `break`, `return()` or `signal`; a script that awaits it stays alive, one that has dropped it ends. `kind`: only those.
+ *
+ * Up to 64 changes wait for a loop that is busy, then the watch does (`block`): none is lost, but what comes and goes meanwhile is told as it
+ * is by then. Of shares, those in the user's runtime directory are seen: an owner that is killed is told as `removed`.
+ *
+ * Rejects with `BeamlineError` when the system cannot tell (any more).
+ */
+export declare function watchDevices(options?: {
+	kind?: DeviceKind;
+	signal?: AbortSignal;
+}): AsyncIterableIterator<DeviceChange>;
 /** What a caller can do about an error; the finer class is {@link BeamlineError.reason}. */
 export type ErrorCode = "InvalidState" | "InvalidConfig" | "NotSupported" | "NotFound" | "DeviceLost" | "Busy" | "PermissionDenied" | "Data" | "Quota" | "Timeout" | "Aborted" | "Internal";
 /** The parts of a {@link BeamlineError} besides its message. */
@@ -233,6 +301,21 @@ export declare class VideoFrame {
 }
 /** W3C `AllowSharedBufferSource`: bytes in an array buffer, shared or not, or a view of one. */
 export type AllowSharedBufferSource = ArrayBufferLike | ArrayBufferView;
+/**
+ * One end of a share for exactly one child that inherits it: see {@link Share.invite}. Close it once the child is spawned: `close()`, or
+ * `using`.
+ */
+export declare class ShareEnd implements Disposable {
+	#private;
+	/** Its number in this process: an element of the child's `stdio`. The child has it under its index there. */
+	readonly fd: number;
+	/** What opens it where it has this number: `shared:fd:` and {@link fd}. In a child it is `shared:fd:` and the index in `stdio`. */
+	get url(): string;
+	/** Closes the copy of this process; the child's own is not touched. An end that nobody took is void by that. */
+	close(): void;
+	/** The same as {@link close}, for `using`. */
+	[Symbol.dispose](): void;
+}
 /** How a source is shared. */
 export interface ShareOptions {
 	/** Readers at once, at most: 1 to 1024; 64 unless told otherwise. */
@@ -280,10 +363,23 @@ export declare class Share implements AsyncDisposable {
 	#private;
 	/** Under which others find it. */
 	readonly name: string;
+	/**
+	 * Opens it in any process of this user, whatever its environment and folder: `shared:` and the path of its socket. To be passed by
+	 * environment or message, to `fork`, `spawn`, `cluster`, worker threads, or Electron's `utilityProcess`.
+	 */
+	readonly url: string;
 	/** Who reads, how far behind, and how many frames each holds: a snapshot. */
 	get clients(): ShareClient[];
 	/** Numbers so far; after closing, the last ones. */
 	stats(): ShareStats;
+	/**
+	 * One end of it for exactly one child that inherits it, which then needs to see neither the name nor its folder, and may be another
+	 * user's: `spawn(…, { stdio: ['inherit', 'inherit', 'inherit', end.fd] })`, and there `openCapture('shared:fd:3')`. Close it here after
+	 * the spawn. The child's end is good for one `openCapture`.
+	 *
+	 * Rejects with `BeamlineError`: `Quota` when 64 of them are out and unused, `InvalidState` when the share is closed.
+	 */
+	invite(): Promise<ShareEnd>;
 	/** Ends it: the name is free, readers are told the end. What they hold stays theirs until they close it. */
 	close(): Promise<void>;
 	/** The same as {@link close}, for `await using`. */
@@ -322,49 +418,6 @@ export declare class FrameStream implements AsyncIterable<VideoFrame> {
 	/** Numbers of the newest loop; zeros before the first. */
 	stats(): FrameStreamStats;
 }
-/** A rate as an exact fraction: `{ num: 30000, den: 1001 }`. */
-export interface FrameRate {
-	/** Numerator. */
-	num: number;
-	/** Denominator, not 0. */
-	den: number;
-}
-/** A kind of device. Cameras, network streams and shares come with later versions. */
-export type DeviceKind = "pattern" | "image" | "camera" | "network" | "shared";
-/** A form in which a device gives its pictures: any size and rate between the two. */
-export interface FormatOffer {
-	/** Our name of raw pixels; null when packets come. */
-	readonly pixelFormat: string | null;
-	/** Family of the packets (`mjpeg`, `h264`); null when raw pixels come. */
-	readonly encoded: string | null;
-	/** The smallest picture, in pixels. */
-	readonly minSize: {
-		readonly width: number;
-		readonly height: number;
-	};
-	/** The largest picture, in pixels: equal to the smallest for a fixed size. */
-	readonly maxSize: {
-		readonly width: number;
-		readonly height: number;
-	};
-	/** Pictures per second, slowest. */
-	readonly minFrameRate: FrameRate;
-	/** Pictures per second, fastest. */
-	readonly maxFrameRate: FrameRate;
-}
-/** A device, as `listDevices` sees it. */
-export interface Device {
-	/** Opens it: `openCapture({ device: id })`. Stays the same when the device is plugged in again. */
-	readonly id: string;
-	/** What it is. */
-	readonly kind: DeviceKind;
-	/** Its name for people. */
-	readonly name: string;
-	/** Where it is plugged in; null when nowhere. */
-	readonly bus: string | null;
-	/** What it offers. */
-	readonly formats: readonly FormatOffer[];
-}
 /** How a capture is opened. Options of a backend (`live`, `color`, `loop`, …) stand beside the common ones. */
 export interface OpenCaptureOptions {
 	/** The device, or its id or URL. */
@@ -395,6 +448,8 @@ export interface OpenCaptureOptions {
 	color?: string;
 	/** Whether to begin anew at the end: for `image`. */
 	loop?: boolean;
+	/** Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. */
+	hold?: number;
 	/**
 	 * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
 	 * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
@@ -444,12 +499,16 @@ export declare class CaptureErrorEvent extends Event {
  * A running source of pictures: an async iterable of frames. Leaving a loop by `break` ends the loop, not the source. Close it:
  * `close()`, or `await using`.
  *
- * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails.
+ * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails, `formatchange` when
+ * {@link format} has become another one.
  */
 export declare class Capture extends EventTarget implements AsyncDisposable, AsyncIterable<VideoFrame> {
 	#private;
-	/** What was really agreed: format, size, rate, colour space, copies per frame. */
-	readonly format: CaptureFormat;
+	/**
+	 * What was really agreed: format, size, rate, colour space, copies per frame. Another object once the source has changed it, before the
+	 * first frame of the new format is handed out.
+	 */
+	get format(): CaptureFormat;
 	/** Whether pictures come at their own time. */
 	get live(): boolean;
 	/** Frames with another queue than the capture's own. */
@@ -478,6 +537,9 @@ export declare class Capture extends EventTarget implements AsyncDisposable, Asy
 	/** Called at the `error` event. */
 	get onerror(): CaptureEventHandler | null;
 	set onerror(handler: CaptureEventHandler | null);
+	/** Called at the `formatchange` event. */
+	get onformatchange(): CaptureEventHandler | null;
+	set onformatchange(handler: CaptureEventHandler | null);
 	/** Ends the source and all loops (quietly); settles when its threads have ended. Frames that were handed out live on. */
 	close(): Promise<void>;
 	/** The same as {@link close}, for `await using`. */
@@ -492,11 +554,6 @@ export type CaptureEventHandler = (this: Capture, event: Event) => void;
  * Rejects with `BeamlineError`: `InvalidConfig` for sizes, rates, patterns, formats and options that cannot be; `NotFound`; `NotSupported`.
  */
 export declare function openCapture(source: string | OpenCaptureOptions, options?: OpenCaptureOptions): Promise<Capture>;
-/** The devices that can be opened now: a plain snapshot. `kind`: only those. */
-export declare function listDevices(options?: {
-	kind?: DeviceKind;
-	signal?: AbortSignal;
-}): Promise<Device[]>;
 /** How a still is encoded. */
 export interface EncodeImageOptions {
 	/** Media type. Default: `image/png`. */

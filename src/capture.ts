@@ -1,3 +1,4 @@
+import type { Device } from './devices.js'
 import { argumentError } from './errors.js'
 import { batchFor, DEFAULT_TIMEOUT_MS, FrameStream, type QueuePolicy } from './frame-stream.js'
 import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
@@ -6,45 +7,9 @@ import type { ExtraPixelFormat, VideoPixelFormat } from './media/types.js'
 import { VideoFrame } from './media/video-frame.js'
 import { engine, unwrap } from './native/engine.js'
 import { formatRow } from './native/formats.js'
-import { checkLoop, checkOneOf, checkOptions, checkSignal, checkWhole } from './options.js'
+import { checkLoop, checkOptions, checkWhole } from './options.js'
 import { type FrameRate, rateOf } from './rate.js'
 import type { Share, ShareOptions } from './share.js'
-
-/** A kind of device. Cameras, network streams and shares come with later versions. */
-export type DeviceKind = 'pattern' | 'image' | 'camera' | 'network' | 'shared'
-
-/** @internal All kinds. */
-export const DEVICE_KINDS: readonly DeviceKind[] = ['pattern', 'image', 'camera', 'network', 'shared']
-
-/** A form in which a device gives its pictures: any size and rate between the two. */
-export interface FormatOffer {
-  /** Our name of raw pixels; null when packets come. */
-  readonly pixelFormat: string | null
-  /** Family of the packets (`mjpeg`, `h264`); null when raw pixels come. */
-  readonly encoded: string | null
-  /** The smallest picture, in pixels. */
-  readonly minSize: { readonly width: number; readonly height: number }
-  /** The largest picture, in pixels: equal to the smallest for a fixed size. */
-  readonly maxSize: { readonly width: number; readonly height: number }
-  /** Pictures per second, slowest. */
-  readonly minFrameRate: FrameRate
-  /** Pictures per second, fastest. */
-  readonly maxFrameRate: FrameRate
-}
-
-/** A device, as `listDevices` sees it. */
-export interface Device {
-  /** Opens it: `openCapture({ device: id })`. Stays the same when the device is plugged in again. */
-  readonly id: string
-  /** What it is. */
-  readonly kind: DeviceKind
-  /** Its name for people. */
-  readonly name: string
-  /** Where it is plugged in; null when nowhere. */
-  readonly bus: string | null
-  /** What it offers. */
-  readonly formats: readonly FormatOffer[]
-}
 
 /** How a capture is opened. Options of a backend (`live`, `color`, `loop`, …) stand beside the common ones. */
 export interface OpenCaptureOptions {
@@ -76,6 +41,8 @@ export interface OpenCaptureOptions {
   color?: string
   /** Whether to begin anew at the end: for `image`. */
   loop?: boolean
+  /** Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. */
+  hold?: number
   /**
    * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
    * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
@@ -123,6 +90,12 @@ interface NativeCapture {
   client: number | null
   id: number
   live: boolean
+  format: NativeFormat
+}
+
+interface NativeFormat {
+  /** How many there were before it. */
+  changes: number
   copiesPerFrame: number
   format: number | null
   encoded: string | null
@@ -150,7 +123,8 @@ export class CaptureErrorEvent extends Event {
  * A running source of pictures: an async iterable of frames. Leaving a loop by `break` ends the loop, not the source. Close it:
  * `close()`, or `await using`.
  *
- * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails.
+ * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails, `formatchange` when
+ * {@link format} has become another one.
  */
 export class Capture extends EventTarget implements AsyncDisposable, AsyncIterable<VideoFrame> {
   readonly #native: NativeCapture
@@ -162,9 +136,8 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   #over = false
   #closing: Promise<void> | undefined
   #last: CaptureStats | undefined
-
-  /** What was really agreed: format, size, rate, colour space, copies per frame. */
-  readonly format: CaptureFormat
+  #changes: number
+  #format: CaptureFormat
 
   /** @internal */
   constructor(native: NativeCapture, options: OpenCaptureOptions, place?: string) {
@@ -172,9 +145,38 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
     watchLeak(this, 'Capture', place, ending(native.id))
     this.#native = native
     this.#options = options
-    this.format = formatOf(native)
+    this.#changes = native.format.changes
+    this.#format = formatOf(native.format)
+    // By its number alone: the engine must not keep what is forgotten.
+    const me = new WeakRef(this)
+    engine().onFormat(native.id, () => {
+      const capture = me.deref()
+      if (capture) capture.#formatChanged()
+    })
     this.#stream = this.frames()
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /**
+   * What was really agreed: format, size, rate, colour space, copies per frame. Another object once the source has changed it, before the
+   * first frame of the new format is handed out.
+   */
+  get format(): CaptureFormat {
+    if (!this.#closing && engine().native.captureChanges(this.#native.id) !== this.#changes) this.#readFormat()
+    return this.#format
+  }
+
+  #readFormat(): void {
+    const format = JSON.parse(engine().native.captureFormat(this.#native.id)) as NativeFormat | null
+    if (!format) return
+    this.#changes = format.changes
+    this.#format = formatOf(format)
+  }
+
+  #formatChanged(): void {
+    if (this.#closing) return
+    this.#readFormat()
+    this.dispatchEvent(new Event('formatchange'))
   }
 
   /** Whether pictures come at their own time. */
@@ -259,6 +261,15 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
     this.#setHandler('error', handler)
   }
 
+  /** Called at the `formatchange` event. */
+  get onformatchange(): CaptureEventHandler | null {
+    return this.#handler('formatchange')
+  }
+
+  set onformatchange(handler: CaptureEventHandler | null) {
+    this.#setHandler('formatchange', handler)
+  }
+
   #handler(type: string): CaptureEventHandler | null {
     return this.#handlers.get(type)?.handler ?? null
   }
@@ -298,6 +309,7 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   async #close(): Promise<void> {
     closedInTime(this)
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    engine().offFormat(this.#native.id)
     this.#last = this.stats()
     for (const loop of this.#loops) loop.return()
     const last = await engine().request<CaptureStats | null>((request) =>
@@ -325,7 +337,7 @@ function ending(id: number): () => void {
 /** A handler of a {@link Capture}'s events. */
 export type CaptureEventHandler = (this: Capture, event: Event) => void
 
-function formatOf(native: NativeCapture): CaptureFormat {
+function formatOf(native: NativeFormat): CaptureFormat {
   const [primaries, transfer, matrix] = native.color
   const colorSpace = { primaries, transfer, matrix, fullRange: native.fullRange } as VideoColorSpaceInit
   return Object.freeze({
@@ -391,15 +403,4 @@ export async function openCapture(
 
 function deviceIn(source: OpenCaptureOptions): Pick<OpenCaptureOptions, 'device'> {
   return source?.device === undefined ? {} : { device: source.device }
-}
-
-/** The devices that can be opened now: a plain snapshot. `kind`: only those. */
-export async function listDevices(options: { kind?: DeviceKind; signal?: AbortSignal } = {}): Promise<Device[]> {
-  checkOptions(options)
-  checkSignal(options.signal)
-  checkOneOf('kind', options.kind, DEVICE_KINDS)
-  const devices = await engine().request<Device[]>((request) => engine().native.listDevices(request), {
-    signal: options.signal,
-  })
-  return options.kind ? devices.filter((d) => d.kind === options.kind) : devices
 }

@@ -5,13 +5,17 @@ export {
   type CaptureEventHandler,
   type CaptureFormat,
   type CaptureStats,
-  type Device,
-  type DeviceKind,
-  type FormatOffer,
-  listDevices,
   openCapture,
   type OpenCaptureOptions,
 } from './capture.js'
+export {
+  type Device,
+  type DeviceChange,
+  type DeviceKind,
+  type FormatOffer,
+  listDevices,
+  watchDevices,
+} from './devices.js'
 export { BeamlineError, type BeamlineErrorInit, type ErrorCode } from './errors.js'
 export { FrameStream, type FrameStreamStats, type QueuePolicy } from './frame-stream.js'
 export { encodeImage, type EncodeImageOptions } from './image.js'
@@ -64,6 +68,7 @@ export type { OutputTarget, WriteTarget } from './output-target.js'
 export { OutputChunkTrack, OutputVideoTrack, type WriteOptions } from './output-tracks.js'
 export type { FrameRate } from './rate.js'
 export { Share, type ShareClient, type ShareOptions, type ShareStats } from './share.js'
+export { ShareEnd } from './share-end.js'
 export {
   type CreateSharedOutputOptions,
   SharedOutput,

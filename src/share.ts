@@ -1,7 +1,8 @@
 import { checkOneOf, checkOptions, checkSignal, checkWhole } from './options.js'
 import { argumentError } from './errors.js'
 import { closedInTime, placeOfOpening, watchLeak } from './leaks.js'
-import { engine } from './native/engine.js'
+import { engine, unwrap } from './native/engine.js'
+import { ShareEnd } from './share-end.js'
 
 /** How a source is shared. */
 export interface ShareOptions {
@@ -46,6 +47,7 @@ export interface ShareStats {
 interface NativeShare {
   id: number
   name: string
+  url: string
 }
 
 /**
@@ -65,12 +67,19 @@ export class Share implements AsyncDisposable {
   /** Under which others find it. */
   readonly name: string
 
+  /**
+   * Opens it in any process of this user, whatever its environment and folder: `shared:` and the path of its socket. To be passed by
+   * environment or message, to `fork`, `spawn`, `cluster`, worker threads, or Electron's `utilityProcess`.
+   */
+  readonly url: string
+
   /** @internal */
   constructor(native: NativeShare, start: unknown, place?: string) {
     watchLeak(this, 'Share', place, ending(native.id))
     this.#id = native.id
     this.source = start
     this.name = native.name
+    this.url = native.url
   }
 
   /** Who reads, how far behind, and how many frames each holds: a snapshot. */
@@ -81,6 +90,17 @@ export class Share implements AsyncDisposable {
   /** Numbers so far; after closing, the last ones. */
   stats(): ShareStats {
     return this.#last ?? (JSON.parse(engine().native.shareStats(this.#id)) as ShareStats)
+  }
+
+  /**
+   * One end of it for exactly one child that inherits it, which then needs to see neither the name nor its folder, and may be another
+   * user's: `spawn(…, { stdio: ['inherit', 'inherit', 'inherit', end.fd] })`, and there `openCapture('shared:fd:3')`. Close it here after
+   * the spawn. The child's end is good for one `openCapture`.
+   *
+   * Rejects with `BeamlineError`: `Quota` when 64 of them are out and unused, `InvalidState` when the share is closed.
+   */
+  async invite(): Promise<ShareEnd> {
+    return new ShareEnd(JSON.parse(unwrap(engine().native.shareInvite(this.#id))) as { id: number; fd: number })
   }
 
   /** Ends it: the name is free, readers are told the end. What they hold stays theirs until they close it. */

@@ -1,4 +1,4 @@
-import { type Device, DEVICE_KINDS, type DeviceKind, type FormatOffer, listDevices } from '../capture.js'
+import { type Device, DEVICE_KINDS, type DeviceKind, type FormatOffer, listDevices } from '../devices.js'
 import { type Args, UsageError } from './args.js'
 import { EXIT } from './commands.js'
 import { say } from './people.js'

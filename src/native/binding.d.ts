@@ -6,6 +6,10 @@ export declare class NativeRuntime {
   listDevices(request: number): void
   /** Opens a capture; settles with it as JSON. */
   openCapture(request: number, cancel: number | undefined | null, json: string): BindingResult<boolean>
+  /** How often a capture's format has changed; 0 for one that is closed. */
+  captureChanges(capture: number): number
+  /** A capture's format now, as JSON; `null` for one that is closed. */
+  captureFormat(capture: number): string
   /** A loop over a capture's frames; gives the stream's number. */
   captureFrames(capture: number, json: string): BindingResult<number>
   /** Why a loop over a capture has to wait for another one, as JSON; null when it has not. */
@@ -107,6 +111,10 @@ export declare class NativeRuntime {
   shareTrack(request: number, input: number, track: number, frames: string, json: string): BindingResult<boolean>
   /** Numbers of a share, as JSON; `null` when it is closed. */
   shareStats(id: number): string
+  /** An end of a share for one child: its number and its fd, as JSON. */
+  shareInvite(id: number): BindingResult<string>
+  /** Closes our copy of such an end. */
+  closeShareEnd(id: number): void
   /** Ends a share; settles, with its last numbers, when its thread has ended. */
   closeShare(request: number, id: number): void
   /** Takes a name; settles with the output as JSON. */
@@ -160,6 +168,10 @@ export declare class NativeRuntime {
   probeExternal(): ArrayBuffer | null
   /** Probe of the way `wasm`: maps such a slot over the memory's buffer. */
   probeWasm(buffer: unknown): boolean
+  /** Watches the devices of a kind, or all; gives the stream's number. */
+  watchDevices(kind?: string | undefined | null): BindingResult<number>
+  /** The next change that waits, as JSON: `null` with the reason as `take` gives it left for `streamState`. */
+  takeChange(id: number): string | null
 }
 
 /** An error on its way to JavaScript. */

@@ -53,6 +53,7 @@ export class Engine {
   readonly #requests = new Map<number, Pending>()
   readonly #ready = new Map<number, () => void>()
   readonly #room = new Map<number, () => void>()
+  readonly #formats = new Map<number, () => void>()
   readonly #sources = new Map<number, ReadHandler>()
   readonly #sinks = new Map<number, SinkHandler>()
   readonly #failures = new Map<number, unknown>()
@@ -143,6 +144,16 @@ export class Engine {
     this.#ready.delete(stream)
   }
 
+  /** `tell` is called when a capture's format has changed, until {@link offFormat}. */
+  onFormat(capture: number, tell: () => void): void {
+    this.#formats.set(capture, tell)
+  }
+
+  /** Takes {@link onFormat} back. */
+  offFormat(capture: number): void {
+    this.#formats.delete(capture)
+  }
+
   /** `wake` is called once, at the writer's next ROOM event. */
   onRoom(writer: number, wake: () => void): void {
     this.#room.set(writer, wake)
@@ -201,6 +212,9 @@ export class Engine {
           break
         case events.ROOM:
           this.#hasRoom(number())
+          break
+        case events.FORMAT:
+          this.#formats.get(number())?.()
           break
         case events.DONE:
           this.#settle(number())?.resolve(JSON.parse(fields[i++] as string))

@@ -7,6 +7,7 @@ export const BYTES = 5
 export const READ = 6
 export const SINK = 7
 export const STRAY = 8
+export const FORMAT = 9
 
 /** What a sink of ours asks of JavaScript's. */
 export const SINK_WRITE = 0

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{BindingError, BindingResult, cross},
-    events::Outcome,
+    events::{Event, Outcome},
     input::{CLOSE_PATIENCE, Stream, parse, policy},
     state::NativeRuntime,
 };
@@ -10,8 +10,8 @@ use beamline_capture::Request;
 use beamline_flow::{CaptureOptions, CaptureSession, Error};
 use napi_derive::napi;
 use serde::Deserialize;
-use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,25 +44,34 @@ impl OpenSpec {
 
 impl NativeRuntime {
     pub(crate) fn adopt_capture(&self, session: CaptureSession) -> String {
-        let (live, copies) = (session.live(), session.copies_per_frame());
-        let (caps, client) = (session.caps(), session.client());
-        let id = self.captures.borrow_mut().insert(session);
+        let id = self.captures.borrow_mut().insert(session.clone());
+        let doorbell = Arc::clone(&self.doorbell);
+        session.on_change(move || doorbell.post(Event::Format(id)));
         json!({
             "id": id,
-            "live": live,
-            "client": client,
-            "copiesPerFrame": copies,
-            "format": caps.pixel_format.map(|f| f.index()),
-            "encoded": caps.encoded,
-            "width": caps.size.width,
-            "height": caps.size.height,
-            "frameRate": caps.frame_rate,
-            "rotation": caps.rotation.degrees(),
-            "color": [caps.color.primaries_name(), caps.color.transfer_name(), caps.color.matrix_name()],
-            "fullRange": caps.color.full_range,
+            "live": session.live(),
+            "client": session.client(),
+            "format": format_of(&session),
         })
         .to_string()
     }
+}
+
+/// What was agreed, or has come since.
+fn format_of(session: &CaptureSession) -> Value {
+    let (changes, caps) = (session.changes(), session.caps());
+    json!({
+        "changes": changes,
+        "copiesPerFrame": session.copies_per_frame(),
+        "format": caps.pixel_format.map(|f| f.index()),
+        "encoded": caps.encoded,
+        "width": caps.size.width,
+        "height": caps.size.height,
+        "frameRate": caps.frame_rate,
+        "rotation": caps.rotation.degrees(),
+        "color": [caps.color.primaries_name(), caps.color.transfer_name(), caps.color.matrix_name()],
+        "fullRange": caps.color.full_range,
+    })
 }
 
 /// How long another process may take to answer.
@@ -94,6 +103,19 @@ impl NativeRuntime {
             });
             true
         }))
+    }
+
+    /// How often a capture's format has changed; 0 for one that is closed.
+    #[napi]
+    pub fn capture_changes(&self, capture: f64) -> u32 {
+        self.captures.borrow().get(capture).map_or(0, CaptureSession::changes)
+    }
+
+    /// A capture's format now, as JSON; `null` for one that is closed.
+    #[napi]
+    pub fn capture_format(&self, capture: f64) -> String {
+        let captures = self.captures.borrow();
+        captures.get(capture).map_or(Value::Null, format_of).to_string()
     }
 
     /// A loop over a capture's frames; gives the stream's number.

@@ -14,6 +14,8 @@ pub(crate) enum Event {
     Ready(f64),
     /// A writer has room, or nobody to write for.
     Room(f64),
+    /// A capture's format has changed.
+    Format(f64),
     /// A request is answered.
     Done {
         request: u32,
@@ -81,4 +83,6 @@ pub(crate) mod kind {
     pub(crate) const SINK: f64 = 7.0;
     /// `[STRAY]`
     pub(crate) const STRAY: f64 = 8.0;
+    /// `[FORMAT, capture]`
+    pub(crate) const FORMAT: f64 = 9.0;
 }

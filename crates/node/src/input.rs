@@ -9,7 +9,8 @@ use crate::{
 };
 use beamline_container::{TrackInfo, TrackKind};
 use beamline_flow::{
-    Error, FrameStream, FramesOptions, Input, InputOptions, Pace, PacketStream, PacketsOptions, Policy, Pop,
+    DeviceChanges, Error, FrameStream, FramesOptions, Input, InputOptions, Pace, PacketStream, PacketsOptions, Policy,
+    Pop,
 };
 use beamline_io::{ByteSource, BytesSource, CallbackSource, FileSource};
 use beamline_media::{ErrorCode, Packet, Rational, display_size};
@@ -27,6 +28,16 @@ pub(crate) const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) enum Stream {
     Frames(FrameStream, Ended),
     Packets(PacketStream, Ended),
+    Devices(DeviceChanges, Ended),
+}
+
+impl Stream {
+    /// What its last word was.
+    fn ended(&self) -> &Ended {
+        match self {
+            Stream::Frames(_, ended) | Stream::Packets(_, ended) | Stream::Devices(_, ended) => ended,
+        }
+    }
 }
 
 /// What a stream's last word was, once it was heard.
@@ -319,17 +330,20 @@ impl NativeRuntime {
     #[napi]
     pub fn stream_state(&self, id: f64) -> i32 {
         match self.streams.borrow().get(id) {
-            Some(Stream::Frames(_, None) | Stream::Packets(_, None)) => EMPTY,
-            Some(Stream::Frames(_, Some(Some(_))) | Stream::Packets(_, Some(Some(_)))) => FAILED,
-            _ => ENDED,
+            Some(stream) => match stream.ended() {
+                None => EMPTY,
+                Some(Some(_)) => FAILED,
+                Some(None) => ENDED,
+            },
+            None => ENDED,
         }
     }
 
     /// Why a stream failed.
     #[napi]
     pub fn stream_error(&self, id: f64) -> BindingError {
-        match self.streams.borrow().get(id) {
-            Some(Stream::Frames(_, Some(Some(error))) | Stream::Packets(_, Some(Some(error)))) => (&**error).into(),
+        match self.streams.borrow().get(id).map(Stream::ended) {
+            Some(Some(Some(error))) => (&**error).into(),
             _ => BindingError::closed("the stream"),
         }
     }

@@ -30,3 +30,4 @@ mod state;
 mod sys;
 mod table;
 mod token;
+mod watch;

@@ -10,6 +10,7 @@ use beamline_flow::{Pace, Share, ShareOptions};
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
+use std::os::fd::AsRawFd;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,9 +35,9 @@ impl ShareSpec {
 
 impl NativeRuntime {
     pub(crate) fn adopt_share(&self, share: Share) -> String {
-        let name = share.name().to_owned();
+        let (name, url) = (share.name().to_owned(), share.url());
         let id = self.shares.borrow_mut().insert(share);
-        json!({ "id": id, "name": name }).to_string()
+        json!({ "id": id, "name": name, "url": url }).to_string()
     }
 }
 
@@ -89,6 +90,26 @@ impl NativeRuntime {
             .get(id)
             .and_then(|s| serde_json::to_string(&s.stats()).ok())
             .unwrap_or_else(|| "null".into())
+    }
+
+    /// An end of a share for one child: its number and its fd, as JSON.
+    #[napi]
+    pub fn share_invite(&self, id: f64) -> BindingResult<String> {
+        cross((|| {
+            let shares = self.shares.borrow();
+            let share = shares.get(id).ok_or_else(|| BindingError::closed("the share"))?;
+            let end = share.invite()?;
+            let fd = end.as_raw_fd();
+            let id = self.ends.borrow_mut().insert(end);
+            Ok(json!({ "id": id, "fd": fd }).to_string())
+        })())
+    }
+
+    /// Closes our copy of such an end.
+    #[napi]
+    pub fn close_share_end(&self, id: f64) {
+        let end = self.ends.borrow_mut().remove(id);
+        drop(end);
     }
 
     /// Ends a share; settles, with its last numbers, when its thread has ended.

@@ -25,6 +25,7 @@ use napi_derive::napi;
 use std::{
     cell::RefCell,
     ops::Deref,
+    os::fd::OwnedFd,
     rc::Rc,
     sync::{
         Arc,
@@ -53,6 +54,8 @@ pub struct NativeRuntime {
     pub(crate) inputs: RefCell<Table<Input>>,
     pub(crate) captures: RefCell<Table<CaptureSession>>,
     pub(crate) shares: RefCell<Table<Share>>,
+    /// Ends of shares that children are to inherit.
+    pub(crate) ends: RefCell<Table<OwnedFd>>,
     pub(crate) outputs: RefCell<Table<Output>>,
     pub(crate) shared_outputs: RefCell<Table<SharedOutput>>,
     pub(crate) writers: RefCell<Table<WriterEntry>>,
@@ -108,6 +111,7 @@ impl NativeRuntime {
             inputs: RefCell::default(),
             captures: RefCell::default(),
             shares: RefCell::default(),
+            ends: RefCell::default(),
             outputs: RefCell::default(),
             shared_outputs: RefCell::default(),
             writers: RefCell::default(),
@@ -155,6 +159,7 @@ impl NativeRuntime {
         match event {
             Event::Ready(id) => fields.extend([number(kind::READY), number(id)]),
             Event::Room(id) => fields.extend([number(kind::ROOM), number(id)]),
+            Event::Format(id) => fields.extend([number(kind::FORMAT), number(id)]),
             Event::Done { request, outcome } => {
                 let outcome = outcome.and_then(|o| self.settle(o));
                 match outcome {
