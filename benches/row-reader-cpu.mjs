@@ -63,7 +63,12 @@ export async function run({ quick }) {
     others,
     runs: { ...runs, slow },
     figures: [
-      figure('Node, external', runs.external, 5, `whole process: capture thread, JavaScript, finalizers; ${BURST} frames come at once and wait`),
+      figure(
+        'Node, external',
+        runs.external,
+        5,
+        `whole process: capture thread, JavaScript, finalizers; ${BURST} frames come at once and wait`,
+      ),
       figure('Node, wasm', runs.wasm, 5, 'the same'),
       figure('native', runs.native, 3, 'whole process'),
       figure('native, 60 frames a second', [slow.us], null, 'each frame wakes it: for comparison'),
