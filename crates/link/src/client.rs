@@ -198,7 +198,12 @@ impl Client {
         }
         self.drain_books(&mut books);
         let dropped = books.dropped;
-        if !(books.queue.is_empty() && self.grant(&mut books, frame, number)) {
+        let granted = books.queue.is_empty() && self.grant(&mut books, frame, number);
+        if !granted && matches!(number, Number::From(_)) {
+            // Nothing is set aside for what others hand over: it is taken now or not at all.
+            return Offered::Refused;
+        }
+        if !granted {
             self.keep(&mut books, frame, number);
             // Whatever comes back now is waited for, also while the thread sleeps.
             self.tell.owner_sleeps();
@@ -384,19 +389,17 @@ impl Client {
 
     /// Tells of a segment; gives its number. None: the client has not read what was told before.
     pub(crate) fn introduce(&self, books: &mut Books, hold: Option<SegmentHold>) -> Result<Option<usize>, ()> {
-        let Books {
-            granted,
-            segments,
-            producing,
-            ..
-        } = &mut *books;
-        if producing.is_none() {
-            segments.make_room(granted, &self.socket);
-        }
+        let Books { granted, segments, .. } = &mut *books;
+        segments.make_room(granted, &self.socket);
         segments.introduce(hold.ok_or(())?, &self.socket)
     }
 
-    /// The reader has let go of a segment. False when it was not told to.
+    /// Whether it knows more than one segment: one of them may be of a past format.
+    pub(crate) fn knows_several(&self) -> bool {
+        self.books().segments.known() > 1
+    }
+
+    /// The client has let go of a segment. False when it was not told to.
     pub(crate) fn forgot(&self, number: u32) -> bool {
         lock(&self.books).segments.forgot(number)
     }

@@ -44,14 +44,15 @@ impl Service {
         let last = match message {
             FromClient::Caps(told) => {
                 let Some(caps) = told.to_media() else { return false };
-                let known = client
-                    .books()
-                    .producing
-                    .as_mut()
-                    .is_some_and(|p| p.set_caps(&caps).is_ok());
-                self.produced(Produced::Caps(caps));
+                let mut books = client.books();
+                let known = books.producing.as_mut().is_some_and(|p| p.set_caps(&caps).is_ok());
+                drop(books);
+                if known {
+                    self.produced(Produced::Caps(caps));
+                }
                 return known;
             }
+            FromClient::Forgot { number } => return client.forgot(number),
             FromClient::End => Produced::End,
             FromClient::Failed(failure) => Produced::Failed(failure),
             _ => return false,
@@ -78,9 +79,13 @@ impl Service {
 
     fn produced(&self, what: Produced) {
         let Some(host) = &self.shared.host else { return };
+        // Where there is one producer it is the source, and its end that of all who read.
+        let only = host.producers == 1;
         match &what {
             Produced::Frame(frame) => self.shared.publish(frame),
             Produced::Caps(caps) => self.shared.set_caps(caps),
+            Produced::End if only => self.shared.end(None),
+            Produced::Failed(failure) if only => self.shared.end(Some(failure.clone())),
             Produced::End | Produced::Failed(_) => {}
         }
         (host.sink)(what);

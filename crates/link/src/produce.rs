@@ -63,6 +63,8 @@ pub(crate) struct Producing {
     /// Heard, and not dealt with.
     heard: Vec<Frame>,
     broken: Option<Error>,
+    /// What it broke was told: nothing is heard of it any more.
+    deaf: bool,
     /// Whether it has told its end.
     pub(crate) over: bool,
 }
@@ -84,6 +86,7 @@ impl Producing {
             read: 0,
             heard: Vec::new(),
             broken: None,
+            deaf: false,
             over: false,
         })
     }
@@ -166,6 +169,7 @@ impl Client {
         if producing.heard.is_empty()
             && let Some(error) = producing.broken.take()
         {
+            producing.deaf = true;
             return Err(error);
         }
         Ok(std::mem::take(&mut producing.heard))
@@ -188,7 +192,7 @@ impl Client {
         granted.drain(&self.returns, segments.len(), |segment, slot, count| {
             back.push((segment, slot, count));
         });
-        if producing.broken.is_none() {
+        if producing.broken.is_none() && !producing.deaf {
             match producing.read_ring(segments) {
                 Ok(told) => {
                     *frames += u64::from(told);
@@ -202,11 +206,27 @@ impl Client {
             producing.returned(segments, segment, slot, count);
         }
         let (heard, broken, over) = (!producing.heard.is_empty(), producing.broken.is_some(), producing.over);
-        let short = !broken && !over && !self.refill(books);
+        let deaf = producing.deaf;
+        // Its formats of the past.
+        segments.forget_retired(granted, &self.socket);
+        let short = !broken && !deaf && !over && !self.refill(books);
         match (heard || broken, short) {
             (true, _) => Out::Now,
             (false, true) => Out::Soon,
             (false, false) => Out::Nothing,
+        }
+    }
+
+    /// The share is closed: what was granted to be filled is not waited for, and nobody will see it.
+    pub(crate) fn retract(&self) {
+        let mut books = self.books();
+        let Books { granted, producing, .. } = &mut *books;
+        if let Some(producing) = producing {
+            producing.over = true;
+            for (at, slot) in producing.ahead.drain(..) {
+                granted.revoke(usize::from(at.segment), usize::from(at.slot));
+                drop(slot);
+            }
         }
     }
 

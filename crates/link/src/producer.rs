@@ -281,6 +281,13 @@ impl Producer {
                 let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
                 self.pool.attach(number, fd, slot_size, slots)?;
             }
+            ToClient::Forget { number } => {
+                if !self.pool.detach(number) {
+                    return Err(Error::Protocol("a segment to forget that was never told".into()));
+                }
+                // When it cannot be said, the owner is gone, which is heard as well.
+                let _ = self.socket.send(&FromClient::Forgot { number }, &[]);
+            }
             ToClient::End => self.over = Some(None),
             ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Some(failure)),
             _ => return Err(Error::Protocol("something that is nothing for a producer".into())),

@@ -121,6 +121,18 @@ impl Shared {
         self.say_to(&ToClient::Caps(WireCaps::of(caps)), |c| !c.produces());
     }
 
+    /// The source's last word, once.
+    pub(crate) fn end(&self, failure: Option<Failure>) {
+        let message = failure.map_or(ToClient::End, ToClient::Failed);
+        let mut over = lock(&self.over);
+        if over.is_some() {
+            return;
+        }
+        *over = Some(message.clone());
+        drop(over);
+        self.say_to(&message, |_| true);
+    }
+
     fn say_to(&self, message: &ToClient, whom: impl Fn(&Client) -> bool) {
         let clients = self.clients();
         let full = |c: &&Arc<Client>| whom(c) && !c.say(message.clone());
@@ -207,14 +219,7 @@ impl Publisher {
 
     /// The source's last word: its end, or its failure. No one joins any more.
     pub fn end(&self, failure: Option<Failure>) {
-        let message = failure.map_or(ToClient::End, ToClient::Failed);
-        let mut over = lock(&self.shared.over);
-        if over.is_some() {
-            return;
-        }
-        *over = Some(message.clone());
-        drop(over);
-        self.shared.say_to(&message, |_| true);
+        self.shared.end(failure);
     }
 
     /// An end for one child that inherits it: [`Reader::inherit`](crate::Reader::inherit) there, without a name. The copy here is to be

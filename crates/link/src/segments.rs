@@ -24,6 +24,12 @@ impl Segments {
         self.0.len()
     }
 
+    /// Segments that the client knows now.
+    pub(crate) fn known(&self) -> usize {
+        let known = self.0.iter().filter(|place| matches!(place, Place::Known(_)));
+        known.count()
+    }
+
     /// The segment of a slot, when the reader knows it.
     pub(crate) fn of(&self, lease: &Lease) -> Option<(usize, &SegmentHold)> {
         self.0.iter().enumerate().find_map(|(number, place)| match place {

@@ -130,7 +130,8 @@ impl Service {
             }
             let clients = self.snapshot();
             let out = self.anything_out(&clients, closed);
-            let timeout = self.patience(closed, out);
+            let old = clients.iter().any(|c| c.knows_several());
+            let timeout = self.patience(closed || old, out);
             let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
             self.shared.dozing.store(false, Ordering::SeqCst);
             clients.iter().for_each(|c| c.after_sleep());
@@ -198,12 +199,14 @@ impl Service {
 
     /// Sleeps for good, but for strangers whose time runs out, and for what is out: the source may wait for a slot that a reader has given
     /// back without a wake.
-    fn patience(&self, closed: bool, out: Out) -> Option<Timespec> {
+    ///
+    /// `now_and_then`: there is something to look after that wakes nobody: a close, memory of past formats.
+    fn patience(&self, now_and_then: bool, out: Out) -> Option<Timespec> {
         let tv_nsec = if out == Out::Now {
             0
         } else if out == Out::Soon {
             LATEST
-        } else if closed || self.shut || self.strangers.iter().any(Stranger::connected) || !self.vain.is_empty() {
+        } else if now_and_then || self.shut || self.strangers.iter().any(Stranger::connected) || !self.vain.is_empty() {
             100_000_000
         } else {
             return None;
@@ -517,6 +520,7 @@ impl Service {
         }
         drop(self.shared.invitations.take());
         self.shared.watchers.clear();
+        self.snapshot().iter().for_each(|c| c.retract());
     }
 }
 

@@ -326,3 +326,79 @@ fn readers_can_not_map_what_a_producer_fills_for_writing() {
     producer.publish(&frame).unwrap();
     assert_eq!(next(&mut reader).0.plane_bytes(0).0[0], 8);
 }
+
+/// Each size needs memory of its own; that of sizes of the past goes.
+#[test]
+fn a_producer_may_change_its_size_as_often_as_it_likes() {
+    // All together they would need some 250 MB.
+    let studio = Studio::with(16 << 20);
+    let mut producer = studio.producer();
+    for number in 1..=100 {
+        let size = Size::new(64 * number, 64);
+        let frame = fill(&mut producer, i64::from(number), size);
+        producer.publish(&frame).unwrap();
+        drop(frame);
+        assert_eq!(studio.frame().info().coded, size);
+    }
+}
+
+#[test]
+fn readers_are_told_how_the_one_producer_ended() {
+    for clean in [true, false] {
+        let studio = Studio::new();
+        let mut producer = studio.producer();
+        let mut reader = studio.reader();
+        let frame = fill(&mut producer, 1, SIZE);
+        producer.publish(&frame).unwrap();
+        drop((frame, next(&mut reader)));
+        if clean {
+            producer.end().unwrap();
+        }
+        drop(producer);
+        let last = loop {
+            match reader.next(SOON) {
+                Ok(Next::Caps(_) | Next::Nothing) => {}
+                other => break other,
+            }
+        };
+        match (clean, last) {
+            (true, Ok(Next::End)) => {}
+            (false, Err(error)) => assert_eq!(error.reason(), "producer-gone"),
+            (_, other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_host_that_closes_takes_back_what_a_producer_has_not_shown() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let _drawing = producer.frame(info(1, SIZE), SOON).unwrap().unwrap();
+    studio.publisher.close();
+    studio.until_live(0);
+    let deadline = Instant::now() + SOON;
+    while !studio.publisher.is_finished() {
+        assert!(
+            Instant::now() < deadline,
+            "its thread waits for a producer that does nothing"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn what_is_handed_over_is_taken_at_once_or_not_at_all() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let (mut a, b) = (studio.reader(), studio.reader());
+    for number in 0..4 {
+        let frame = fill(&mut producer, number, SIZE);
+        producer.publish(&frame).unwrap();
+        drop((frame, studio.frame()));
+    }
+    // B holds as many as it may.
+    let (mine, _) = next(&mut a);
+    assert!(!a.pass(&mine, b.id(), SOON).unwrap());
+    let readers = studio.publisher.readers();
+    assert!(readers.iter().all(|r| r.waiting == 0), "{readers:?}");
+}

@@ -145,6 +145,11 @@ impl Source for HostedSource {
         }
     }
 
+    fn holds(&self) -> Option<u32> {
+        // As many as loops may: the memory grows. (And nobody makes a producer wait, as no share does.)
+        Some(u32::MAX)
+    }
+
     fn stats(&self) -> SourceStats {
         let told = self.inbox.lock();
         SourceStats {

@@ -10,11 +10,12 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
-/// How long a slot is waited for before others get their turn, and wishes to stop are looked at.
-const TURN: Duration = Duration::from_millis(4);
+/// How often one who waits looks whether a slot was granted, and whether he is to stop.
+const TURN: Duration = Duration::from_millis(2);
 
 /// What a share that takes producers is filled by.
 pub(super) struct Guest {
@@ -68,14 +69,9 @@ impl Stage for Guest {
 
     fn acquire(&self, info: FrameInfo, wait: Wait<'_>) -> Result<FrameMut, Error> {
         let pool = || format!("what the owner of '{}' grants", self.name);
-        // Who does not want to wait is on the JavaScript thread.
-        let turn = if matches!(wait, Wait::Until { .. }) {
-            TURN
-        } else {
-            Duration::ZERO
-        };
         loop {
-            let granted = self.with(|producer| producer.frame(info, turn))?;
+            // Nobody sleeps under the lock: others write meanwhile, some of them on the JavaScript thread.
+            let granted = self.with(|producer| producer.frame(info, Duration::ZERO))?;
             if let Some(frame) = granted {
                 return Ok(frame);
             }
@@ -94,6 +90,7 @@ impl Stage for Guest {
                     slots: 0,
                 }));
             }
+            thread::sleep(TURN);
         }
     }
 

@@ -234,6 +234,14 @@ impl Inner {
                     drop(self.open()?);
                     return Err(Error::Cancelled);
                 }
+                // A budget, of this process or of kinds that go: what comes back makes room.
+                Err(error) if full(&error) && begin.elapsed() < patience.timeout => {
+                    if cancelled() {
+                        drop(self.open()?);
+                        return Err(Error::Cancelled);
+                    }
+                    thread::sleep(Duration::from_millis(10));
+                }
                 other => return other,
             }
         }

@@ -12,7 +12,7 @@ const SLOTS: u32 = 16;
 /// The most slots of an output, for pictures of one size.
 const SLOTS_MAX: u64 = 128;
 /// The most bytes for pictures of one size.
-const BYTES_MAX: u64 = 1 << 30;
+const BYTES_MAX: u64 = 512 << 20;
 /// Kinds of pictures whose memory is kept: who takes turns between some does not get a new segment for each frame.
 const KINDS: usize = 4;
 
