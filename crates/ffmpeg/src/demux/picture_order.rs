@@ -23,8 +23,12 @@ impl PictureOrder {
         if !description.is_empty() {
             codec.set_extradata(description).ok()?;
         }
+        let id = ff::AVCodecID::AV_CODEC_ID_H264;
+        // A number until FFmpeg 9.
+        #[cfg(not(ffmpeg_9_0))]
+        let id = id as c_int;
         // SAFETY: takes a number; null when there is none.
-        let mut parser = NonNull::new(unsafe { ff::av_parser_init(ff::AVCodecID::AV_CODEC_ID_H264 as c_int) })?;
+        let mut parser = NonNull::new(unsafe { ff::av_parser_init(id) })?;
         // SAFETY: the parser was made just now and is ours.
         unsafe { parser.as_mut().flags |= ff::PARSER_FLAG_COMPLETE_FRAMES as c_int };
         let framing = match AvcConfig::parse(description) {
