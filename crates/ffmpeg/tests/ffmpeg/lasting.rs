@@ -12,7 +12,7 @@ use beamline_media::ErrorCode;
 #[test]
 fn a_track_of_a_variable_rate_lasts_as_long_as_its_pictures() {
     let folder = tempfile::tempdir().expect("folder");
-    let rate = "-vf scale=64:36,select='not(mod(n,3))+lt(n,10)' -vsync vfr";
+    let rate = "-vf scale=64:36,select='not(mod(n,3))+lt(n,10)' -fps_mode vfr";
     let file = make(
         folder.path(),
         "film.mp4",
