@@ -201,6 +201,12 @@ impl SegmentHold {
         Self::of(&slot.0)
     }
 
+    /// Whether both are memory of one source and size: a pool that has grown.
+    #[must_use]
+    pub fn same_class(&self, other: &SegmentHold) -> bool {
+        Arc::ptr_eq(&self.class, &other.class)
+    }
+
     /// Whether a slot that is being written lies in this segment.
     #[must_use]
     pub fn has_mut(&self, slot: &SlotMut) -> bool {

@@ -176,7 +176,7 @@ impl Client {
         })
     }
 
-    /// The fds that go with the welcome; the last only for one that produces.
+    /// The fds that go with the welcome; for one that produces its ring comes after them.
     pub(crate) fn fds(&self) -> [BorrowedFd<'_>; 3] {
         [self.tell.fd(), self.returns.fd(), self.wake.as_fd()]
     }
@@ -394,9 +394,9 @@ impl Client {
         segments.introduce(hold.ok_or(())?, &self.socket)
     }
 
-    /// Whether it knows more than one segment: one of them may be of a past format.
-    pub(crate) fn knows_several(&self) -> bool {
-        self.books().segments.known() > 1
+    /// Whether it knows memory that may be of a past format: nobody wakes us when that can go.
+    pub(crate) fn may_forget(&self) -> bool {
+        self.books().segments.of_several_formats()
     }
 
     /// The client has let go of a segment. False when it was not told to.

@@ -4,7 +4,7 @@ use crate::{
     error::Error,
     message::SlotAt,
     socket::{Received, Socket},
-    wire::ToClient,
+    wire::{FromClient, ToClient},
 };
 use beamline_arena::{FarPool, Lease};
 use beamline_media::Caps;
@@ -43,6 +43,33 @@ pub(crate) fn greeting(
         Received::Message(..) => Err(Error::Protocol("an answer that is no welcome".into())),
         Received::Nothing => Err(Error::Timeout(name.into())),
         Received::End => Err(Error::Gone(name.into())),
+    }
+}
+
+/// The owner tells of a segment, with its fd, or asks to forget one: alike for those who read and those who fill.
+pub(crate) fn told_of_memory(
+    pool: &FarPool,
+    socket: &Socket,
+    message: &ToClient,
+    fds: Vec<OwnedFd>,
+) -> Result<(), Error> {
+    match *message {
+        ToClient::Segment {
+            number,
+            slot_size,
+            slots,
+        } => {
+            let fd = fds.into_iter().next();
+            let fd = fd.ok_or_else(|| Error::Protocol("a segment without its fd".into()))?;
+            let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
+            Ok(pool.attach(number, fd, slot_size, slots)?)
+        }
+        ToClient::Forget { number } if pool.detach(number) => {
+            // When it cannot be said, the owner is gone, which is heard as well.
+            let _ = socket.send(&FromClient::Forgot { number }, &[]);
+            Ok(())
+        }
+        _ => Err(Error::Protocol("a segment to forget that was never told".into())),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     ear::{Ear, SAID, Watched, sleep},
     error::Error,
-    join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, slot_at},
+    join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, slot_at, told_of_memory},
     message::{FrameMessage, SlotAt, empty_slot_of},
     place::Place,
     socket::{Received, Socket, bell},
@@ -271,22 +271,8 @@ impl Producer {
 
     fn heard(&mut self, message: ToClient, fds: Vec<rustix::fd::OwnedFd>) -> Result<(), Error> {
         match message {
-            ToClient::Segment {
-                number,
-                slot_size,
-                slots,
-            } => {
-                let fd = fds.into_iter().next();
-                let fd = fd.ok_or_else(|| Error::Protocol("a segment without its fd".into()))?;
-                let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
-                self.pool.attach(number, fd, slot_size, slots)?;
-            }
-            ToClient::Forget { number } => {
-                if !self.pool.detach(number) {
-                    return Err(Error::Protocol("a segment to forget that was never told".into()));
-                }
-                // When it cannot be said, the owner is gone, which is heard as well.
-                let _ = self.socket.send(&FromClient::Forgot { number }, &[]);
+            ToClient::Segment { .. } | ToClient::Forget { .. } => {
+                told_of_memory(&self.pool, &self.socket, &message, fds)?;
             }
             ToClient::End => self.over = Some(None),
             ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Some(failure)),

@@ -4,7 +4,7 @@ use crate::{
     ear::{Ear, INTERRUPTED, Interrupt, SAID, Watched, sleep},
     error::Error,
     invite,
-    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting},
+    join::{HELLO_PATIENCE, LOOK, LOOK_PATIENCE, Welcome, greeting, told_of_memory},
     message::{FrameMessage, SLOTS_MAX},
     passer::Passer,
     peer::Peer,
@@ -429,24 +429,8 @@ impl Reader {
 
     fn heard(&mut self, message: ToClient, fds: Vec<rustix::fd::OwnedFd>) -> Result<(), Error> {
         match message {
-            ToClient::Segment {
-                number,
-                slot_size,
-                slots,
-            } => {
-                let fd = fds
-                    .into_iter()
-                    .next()
-                    .ok_or_else(|| Error::Protocol("a segment without its fd".into()))?;
-                let slot_size = usize::try_from(slot_size).unwrap_or(usize::MAX);
-                self.pool.attach(number, fd, slot_size, slots)?;
-            }
-            ToClient::Forget { number } => {
-                if !self.pool.detach(number) {
-                    return Err(Error::Protocol("a segment to forget that was never told".into()));
-                }
-                // When it cannot be said, the owner is gone, which is heard as well.
-                let _ = self.socket.send(&FromClient::Forgot { number }, &[]);
+            ToClient::Segment { .. } | ToClient::Forget { .. } => {
+                told_of_memory(&self.pool, &self.socket, &message, fds)?;
             }
             ToClient::Caps(caps) => {
                 let caps = caps.to_media();

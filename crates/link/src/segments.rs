@@ -24,10 +24,15 @@ impl Segments {
         self.0.len()
     }
 
-    /// Segments that the client knows now.
-    pub(crate) fn known(&self) -> usize {
-        let known = self.0.iter().filter(|place| matches!(place, Place::Known(_)));
-        known.count()
+    /// Whether the client knows memory of more than one format.
+    pub(crate) fn of_several_formats(&self) -> bool {
+        let mut known = self.0.iter().filter_map(|place| match place {
+            Place::Known(hold) => Some(hold),
+            Place::Leaving | Place::Free => None,
+        });
+        known
+            .next()
+            .is_some_and(|first| known.any(|hold| !hold.same_class(first)))
     }
 
     /// The segment of a slot, when the reader knows it.

@@ -130,7 +130,7 @@ impl Service {
             }
             let clients = self.snapshot();
             let out = self.anything_out(&clients, closed);
-            let old = clients.iter().any(|c| c.knows_several());
+            let old = clients.iter().any(|c| c.may_forget());
             let timeout = self.patience(closed || old, out);
             let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
             self.shared.dozing.store(false, Ordering::SeqCst);
