@@ -30,6 +30,8 @@ mod runtime;
 mod source;
 #[path = "../../../../crates/node/src/share.rs"]
 mod share;
+#[path = "../../../../crates/node/src/shared_output.rs"]
+mod shared_output;
 #[path = "../../../../crates/node/src/state.rs"]
 mod state;
 #[path = "../../../../crates/node/src/sys/mod.rs"]
@@ -38,3 +40,5 @@ mod sys;
 mod table;
 #[path = "../../../../crates/node/src/token.rs"]
 mod token;
+#[path = "../../../../crates/node/src/watch.rs"]
+mod watch;
