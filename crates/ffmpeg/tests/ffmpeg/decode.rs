@@ -1,11 +1,11 @@
 //! Decoded pictures are those of the `ffmpeg` command, byte for byte, and lie in slots.
 
 use crate::fixtures::*;
-use beamline_arena::Arena;
+use beamline_arena::{Arena, PoolConfig, Wait};
 use beamline_codec::{CodecProvider, VideoDecoderConfig};
 use beamline_ffmpeg::Ffmpeg;
 use beamline_media::{EncodedKind, Frame, Packet, Rect, Rotation, Size};
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, thread, time::Duration};
 
 /// All pictures as the command gives them, and their times in µs.
 fn reference(path: &Path, format: &str) -> Vec<u8> {
@@ -357,6 +357,38 @@ fn a_budget_that_is_reached_is_said_as_such() {
     assert!(matches!(failure, beamline_codec::Error::Memory(_)), "{failure}");
     drop((decoder, held));
     assert_eq!(arena.stats().live, 0);
+}
+
+#[test]
+fn memory_that_comes_free_within_a_second_is_waited_for() {
+    let arena = Arena::with_budget(16 << 20);
+    // All but a page is somebody else's, for now.
+    let others = arena.pool(PoolConfig {
+        slots: 1,
+        ..PoolConfig::new("others")
+    });
+    let class = others.class((16 << 20) - 4096).expect("a size");
+    let taken = class.acquire(Wait::Grow).expect("a slot");
+    drop(class);
+    let going = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(300));
+        drop(taken);
+    });
+    let mut demuxer = open(&clip());
+    let (index, track) = video_track(demuxer.as_ref());
+    demuxer.select(&[index]);
+    let mut decoder = Ffmpeg::new()
+        .open_decoder(&decoder_config(&track), pool(&arena))
+        .expect("decoder");
+    let frame = loop {
+        let packet = demuxer.read().expect("read").expect("a packet");
+        decoder.send(Some(&packet)).expect("memory in time");
+        if let Some(frame) = decoder.receive().expect("memory in time") {
+            break frame;
+        }
+    };
+    assert_eq!(frame.info().coded.width, 1280);
+    going.join().expect("the other one");
 }
 
 #[test]
