@@ -44,6 +44,11 @@ export interface OpenCaptureOptions {
   /** Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. */
   hold?: number
   /**
+   * Whether frames come too that other readers of the share hand over (`capture.handOver()`), with `frame.handedBy`: between those of the
+   * source, so times may go back. Default: no. For `shared`.
+   */
+  takeHanded?: boolean
+  /**
    * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
    * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
    */
@@ -216,8 +221,8 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
 
   /**
    * Hands a frame of this capture to another process that reads the same share, through the owner: that one is granted it while we still
-   * have ours, and its loops get it as any other frame. `client` is the other's {@link client}. False when there is no such reader, or it
-   * has no room and drops new frames.
+   * have ours, and its loops get it with `frame.handedBy`. `client` is the other's {@link client}. False when there is no such reader, it
+   * was not opened with `takeHanded`, or it has no room now.
    *
    * A loop over this capture must be under way. Rejects with `BeamlineError`: `not-shared`, `frame-of-another-share`, `share-silent`.
    */

@@ -32,6 +32,8 @@ export interface ShareClient {
   granted: number
   /** Frames that its policy has dropped. */
   dropped: number
+  /** Whether it takes frames that other readers hand over. */
+  takesHanded: boolean
 }
 
 /** Numbers of a share. */

@@ -122,9 +122,9 @@ test('hosted share: a reader hands a frame to another one, which gets it while t
   await using capture = await openCapture('shared:over', { host: true })
   const out = await createOutput('shared:over')
   const video = out.addVideo({ width: 64, height: 32 })
-  const open = () => openCapture('shared:over', { policy: 'drop-oldest', queue: 8 })
-  await using one = await open()
-  await using other = await open()
+  const open = (takeHanded: boolean) => openCapture('shared:over', { policy: 'drop-oldest', queue: 8, takeHanded })
+  await using one = await open(false)
+  await using other = await open(true)
   const [mine, theirs] = [one[Symbol.asyncIterator](), other[Symbol.asyncIterator]()]
   const next = async (frames: AsyncIterator<VideoFrame>) =>
     ((await frames.next()) as IteratorYieldResult<VideoFrame>).value
@@ -140,6 +140,9 @@ test('hosted share: a reader hands a frame to another one, which gets it while t
   assert.ok(other.client !== null && capture.client === null)
   assert.equal(await one.handOver(held, other.client as number), true)
   const handed = await next(theirs)
+  assert.deepEqual([held.handedBy, handed.handedBy], [null, one.client])
+  // Who did not ask for it gets nothing from others.
+  assert.equal(await one.handOver(held, one.client as number), false)
   held.close()
   assert.deepEqual([handed.timestamp, ...greys(handed)], [7, 9])
   assert.equal(await one.handOver(handed, 4711).catch((error: BeamlineError) => error.reason), 'frame-of-another-share')

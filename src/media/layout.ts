@@ -22,6 +22,8 @@ export interface FrameLayout {
   readonly planes: ReadonlyArray<readonly [buffer: number, offset: number, stride: number, bytes: number]>
   /** Per buffer: offset in its slot, bytes, bytes of the slot. */
   readonly buffers: ReadonlyArray<readonly number[]>
+  /** Which client of a share has handed it over. */
+  readonly handedBy: number | null
 }
 
 interface NativeLayout {
@@ -34,6 +36,7 @@ interface NativeLayout {
   color: number[]
   planes: Array<[number, number, number, number]>
   buffers: number[][]
+  handedBy: number | null
 }
 
 /** Layouts by number, oldest first; frames hold theirs, so old ones may go. */
@@ -72,6 +75,7 @@ function ask(index: number): FrameLayout {
     color: Object.freeze(colorSpaceOf(native.color)),
     planes: native.planes,
     buffers: native.buffers,
+    handedBy: native.handedBy,
   }
 }
 

@@ -139,6 +139,14 @@ export class VideoFrame {
   }
 
   /**
+   * Which reader of a share has handed it over ({@link Capture.handOver}): its number among `share.clients`. Null for frames of the source
+   * itself, and when closed.
+   */
+  get handedBy(): number | null {
+    return this.#id ? this.#layout.handedBy : null
+  }
+
+  /**
    * Width when shown, in square pixels: of the visible part, turned; 0 when closed. Where pixels are not square (anamorphic video), the
    * longer side is the larger for it: 720×576 with pixels of 16:11 is shown as 1047×576.
    */

@@ -48,6 +48,8 @@ mod reserve;
 #[cfg(not(loom))]
 mod segment;
 #[cfg(not(loom))]
+mod shortage;
+#[cfg(not(loom))]
 mod stats;
 #[cfg(not(loom))]
 mod stray;
@@ -64,6 +66,7 @@ pub use crate::{
     pool::{Arena, Pool, PoolConfig, Wait},
     reserve::{LEFT_FOR_DRIVER, Reservation, Reserve},
     segment::{Access, Segment, page_size},
+    shortage::Shortage,
     stats::Stats,
     stray::{PART_PAGES, TURNS},
 };

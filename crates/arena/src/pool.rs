@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     lease::{Lease, SlotRef},
     segment::page_size,
+    shortage::Shortages,
     stats::Stats,
     stray::Strays,
     sync::{Mutex, lock},
@@ -48,6 +49,7 @@ pub(crate) struct ArenaInner {
     /// Counters as they were last told: a class that is just going away stands neither among the classes nor in `retired`.
     told: Mutex<Stats>,
     pub(crate) strays: Strays,
+    pub(crate) shortages: Mutex<Shortages>,
 }
 
 /// The memory of one source. Clones are the same pool.
@@ -143,6 +145,7 @@ impl Arena {
             retired: Mutex::new(Stats::default()),
             told: Mutex::new(Stats::default()),
             strays: Strays::default(),
+            shortages: Mutex::new(Shortages::new()),
         }))
     }
 
@@ -254,8 +257,12 @@ impl Pool {
 }
 
 impl PoolInner {
-    /// Takes `bytes` from both budgets, or from none.
-    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
+    /// Takes `bytes` from both budgets, or from none; whoever could give some back is told.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<(), Error> {
+        self.try_reserve(bytes).inspect_err(|_| self.is_short())
+    }
+
+    fn try_reserve(&self, bytes: u64) -> Result<(), Error> {
         let over = |used, budget| Error::Budget {
             pool: self.config.label.clone(),
             wanted: bytes,
@@ -271,8 +278,17 @@ impl PoolInner {
 
     /// What both budgets have left.
     pub(crate) fn bytes_left(&self) -> u64 {
-        let left = |budget: u64, used: &AtomicU64| budget.saturating_sub(used.load(Ordering::Relaxed));
-        left(self.config.max_bytes, &self.bytes).min(left(self.arena.budget, &self.arena.bytes))
+        self.own_bytes_left().min(self.arena_bytes_left())
+    }
+
+    pub(crate) fn own_bytes_left(&self) -> u64 {
+        self.config.max_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn arena_bytes_left(&self) -> u64 {
+        self.arena
+            .budget
+            .saturating_sub(self.arena.bytes.load(Ordering::Relaxed))
     }
 
     pub(crate) fn unreserve(&self, bytes: u64) {

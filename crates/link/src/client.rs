@@ -8,7 +8,7 @@ use crate::{
     message::{FrameMessage, SLOTS_MAX, SlotAt},
     peer::Peer,
     produce::Producing,
-    segments::Segments,
+    segments::{GRACE, Segments},
     socket::Socket,
     wire::{ClientPolicy, Failure, Hello, ToClient},
 };
@@ -26,6 +26,7 @@ use serde::Serialize;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 /// What a share knows of one reader.
@@ -48,6 +49,8 @@ pub struct ClientInfo {
     pub granted: u64,
     /// Frames that its policy has dropped here.
     pub dropped: u64,
+    /// Whether it takes frames that others hand over.
+    pub takes_handed: bool,
 }
 
 /// One reader.
@@ -82,8 +85,12 @@ pub(crate) struct Books {
     leaving: bool,
     /// What it may hold, where the source's memory is known.
     reservation: Option<Reservation>,
-    /// The source's memory has changed, and what it may hold does not fit: it gets nothing more.
+    /// The source's memory has changed, and what it may hold does not fit yet: it gets nothing, and until then it is tried again.
+    homeless: Option<Instant>,
+    /// It did not fit in time: it gets nothing more.
     refused: bool,
+    /// Memory was missed: when, and how much had come back from it by then.
+    missed: Option<(Instant, u64)>,
     /// The slots of the last entries, newest last: those that it has not read when it leaves are ours at once.
     log: VecDeque<([SlotAt; SLOTS_MAX], usize)>,
     /// Said while its socket was full: the newest format, and the end. Said again when something comes back, and every few ms.
@@ -193,13 +200,18 @@ impl Client {
     /// A frame of the source: granted, kept waiting or dropped, by what this reader holds and its policy. Never waits.
     pub(crate) fn offer(&self, frame: &Frame, number: Number) -> Offered {
         let mut books = lock(&self.books);
-        if books.gone || books.leaving || books.refused || self.produces() {
+        let handed = matches!(number, Number::From(_));
+        if books.gone || books.leaving || books.refused || self.produces() || handed && !self.hello.take_handed {
             return Offered::Refused;
         }
         self.drain_books(&mut books);
+        if books.homeless.is_some() {
+            books.dropped += 1;
+            return Offered::Refused;
+        }
         let dropped = books.dropped;
         let granted = books.queue.is_empty() && self.grant(&mut books, frame, number);
-        if !granted && matches!(number, Number::From(_)) {
+        if !granted && handed {
             // Nothing is set aside for what others hand over: it is taken now or not at all.
             return Offered::Refused;
         }
@@ -243,30 +255,70 @@ impl Client {
         books.queue.push_back((frame.clone(), number));
     }
 
-    /// From now on frames lie in this memory: what the reader may hold is set aside there, or it is told that it gets nothing more. What
-    /// it holds stays its own.
-    pub(crate) fn move_to(&self, memory: Option<&mut Memory>) {
+    /// From now on frames lie in this memory: what the reader may hold is set aside there. What it holds stays its own. False when it
+    /// does not fit yet: mostly the format before still lies there, so `until` then it is to be tried again, with [`Client::settle`].
+    pub(crate) fn move_to(&self, memory: Option<&mut Memory>, until: Instant) -> bool {
         let mut books = lock(&self.books);
-        if books.gone || books.leaving || books.refused || self.produces() {
-            return;
-        }
         // First: it may be the same memory.
         books.reservation = None;
-        match memory.map(|m| m.set_aside(&self.hello)) {
-            Some(Ok(reservation)) => books.reservation = Some(reservation),
-            Some(Err(failure)) => {
+        books.homeless = None;
+        let Some(memory) = memory.filter(|_| !self.produces()) else {
+            return true;
+        };
+        books.homeless = Some(until);
+        drop(books);
+        self.settle(memory)
+    }
+
+    /// Sets aside what a reader may hold, where that has not been done. False when it is to be tried again; who finds no room in time is
+    /// told that it gets nothing more.
+    pub(crate) fn settle(&self, memory: &mut Memory) -> bool {
+        let mut books = lock(&self.books);
+        let Some(until) = books.homeless else { return true };
+        if books.gone || books.leaving {
+            return true;
+        }
+        match memory.set_aside(&self.hello) {
+            Ok(reservation) => books.reservation = Some(reservation),
+            Err(_) if Instant::now() < until => return false,
+            Err(failure) => {
                 books.refused = true;
                 books.queue.clear();
                 drop(books);
                 self.say(ToClient::Failed(failure));
+                return true;
             }
-            None => {}
         }
+        books.homeless = None;
+        true
     }
 
-    /// The frame that a message of this client names, when it holds each of its slots.
-    pub(crate) fn holds(&self, message: &FrameMessage) -> Option<Frame> {
+    /// A source found no memory: whether this reader is to go, since it keeps memory alive that the source has let go of, for longer than
+    /// a change of format takes. What waits for one that has given nothing back for as long is dropped.
+    pub(crate) fn is_in_the_way(&self, now: Instant) -> bool {
+        let mut books = lock(&self.books);
+        if books.gone || self.produces() {
+            return false;
+        }
+        self.drain_books(&mut books);
+        let returned = books.returned;
+        match books.missed {
+            Some((since, then)) if then == returned => {
+                if now.duration_since(since) >= GRACE {
+                    books.dropped += books.queue.len() as u64;
+                    books.queue.clear();
+                }
+            }
+            _ => books.missed = Some((now, returned)),
+        }
+        let Books { granted, segments, .. } = &mut *books;
+        segments.keeps_the_past(granted, now)
+    }
+
+    /// The frame in a slot that this client holds, as it was told of it last.
+    pub(crate) fn holds(&self, at: SlotAt) -> Option<Frame> {
         let books = lock(&self.books);
+        let message = books.segments.told_of(at)?;
         let mut leases = [const { None }; SLOTS_MAX];
         for (to, at) in leases.iter_mut().zip(&message.slots[..message.slot_count]) {
             let (segment, slot) = (usize::from(at.segment), usize::from(at.slot));
@@ -345,9 +397,10 @@ impl Client {
         if books.log.len() == RING {
             books.log.pop_front();
         }
-        let message = &books.message;
-        books.log.push_back((message.slots, message.slot_count));
-        self.tell.tell(books.told, &message.encode());
+        let entry = books.message.encode();
+        books.log.push_back((books.message.slots, books.message.slot_count));
+        books.segments.note(books.message.slots[0], &entry);
+        self.tell.tell(books.told, &entry);
         books.told = books.told.wrapping_add(1);
         books.frames += 1;
         self.wake_if_asleep();
@@ -564,6 +617,7 @@ impl Client {
             waiting: books.queue.len() as u32,
             granted: books.frames,
             dropped: books.dropped,
+            takes_handed: self.hello.take_handed,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     client::{Client, Number, Offered},
-    message::FrameMessage,
+    message::SlotAt,
     produce::{Produced, Producing},
     service::Service,
     wire::{Caps as WireCaps, Failure, FromClient, ToClient},
@@ -23,12 +23,10 @@ impl Service {
         Ok(producing)
     }
 
-    /// What a client holds, for another one too: it is granted while the first still has its own. False when it holds no such frame.
-    pub(crate) fn pass(&self, from: &Client, ticket: u32, to: u64, entry: &[u64]) -> bool {
-        let Ok(message) = FrameMessage::decode_slice(entry) else {
-            return false;
-        };
-        let Some(frame) = from.holds(&message) else {
+    /// What a client holds, for another one that takes such frames: it is granted while the first still has its own. What it is, is told by
+    /// our own books. False when it holds no such frame.
+    pub(crate) fn pass(&self, from: &Client, ticket: u32, to: u64, slot: SlotAt) -> bool {
+        let Some(frame) = from.holds(slot) else {
             return false;
         };
         let other = self.shared.clients().iter().find(|c| c.id == to).cloned();

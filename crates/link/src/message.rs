@@ -10,12 +10,13 @@ use beamline_arena::{
 use beamline_media::{
     ColorSpace, Frame, FrameError, FrameInfo, PLANES_MAX, PixelFormat, Plane, Rational, Rect, Rotation, Size,
 };
+use serde::{Deserialize, Serialize};
 
 /// The slots that one frame may lie in.
 pub(crate) const SLOTS_MAX: usize = PLANES_MAX;
 
 /// One granted slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotAt {
     /// Which segment, in the order in which this client was told of them.
     pub segment: u16,
@@ -73,9 +74,6 @@ pub enum MessageError {
     /// A plane in a slot that is not among the granted ones, or beyond any memory.
     #[error("plane {0}")]
     Plane(usize),
-    /// More or fewer words than an entry has.
-    #[error("{0} words")]
-    Words(usize),
     /// Impossible size, rectangle, rotation or shape of pixels.
     #[error("a picture of impossible shape")]
     Shape,
@@ -191,15 +189,6 @@ impl FrameMessage {
         self.from = handed.then_some(words[NUMBER]);
         self.slot_count = slot_count;
         Ok(())
-    }
-
-    /// From as many words as came.
-    ///
-    /// # Errors
-    /// As [`FrameMessage::decode`].
-    pub fn decode_slice(words: &[u64]) -> Result<Self, MessageError> {
-        let words = Entry::try_from(words).map_err(|_| MessageError::Words(words.len()))?;
-        Self::decode(&words)
     }
 
     /// What is told of a frame, where `place` says how the other side knows a slot. `None` when it does not know one of them.
@@ -396,7 +385,6 @@ mod tests {
         };
         assert_eq!(FrameMessage::decode(&handed.encode()), Ok(handed));
         assert_eq!(empty_slot_of(&empty_slot(message.slots[0])), Ok(message.slots[0]));
-        assert_eq!(FrameMessage::decode_slice(&[0; 3]), Err(MessageError::Words(3)));
     }
 
     #[test]

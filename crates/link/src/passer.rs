@@ -1,6 +1,6 @@
 //! Handing frames from one client of a share to another, through the owner, from any thread of the first.
 
-use crate::{error::Error, join::place, message::FrameMessage, socket::Socket, wire::FromClient};
+use crate::{error::Error, join::place, socket::Socket, wire::FromClient};
 use beamline_arena::FarPool;
 use beamline_media::Frame;
 use std::{
@@ -48,8 +48,8 @@ impl Passer {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a frame of this share to another of its clients: the other is granted it while we still have ours. True when it was; false
-    /// when there is no such client, or it has no room and its policy drops new frames.
+    /// Hands a frame of this share to another of its clients: the other is granted it, as the owner told it to us, while we still have ours.
+    /// True when it was; false when there is no such client, it does not take such frames, or it has no room.
     ///
     /// Blocks: until the owner has answered and the reader has heard it, at most `timeout`.
     ///
@@ -75,14 +75,15 @@ impl Passer {
 
     /// Sends the question; gives its ticket.
     pub(crate) fn ask(&self, frame: &Frame, to: u64) -> Result<u32, Error> {
-        let message = FrameMessage::of(frame, 0, |lease| place(&self.0.pool, lease)).ok_or(Error::NotOurs)?;
+        let first = frame.leases().next();
+        let slot = first.and_then(|lease| place(&self.0.pool, lease)).ok_or(Error::NotOurs)?;
         let mut state = self.lock();
         if state.asked.len() >= ON_THE_WAY {
             return Err(self.late());
         }
         state.tickets = state.tickets.wrapping_add(1);
-        let (ticket, entry) = (state.tickets, message.encode().to_vec());
-        if !self.0.socket.send(&FromClient::Pass { ticket, to, entry }, &[])? {
+        let ticket = state.tickets;
+        if !self.0.socket.send(&FromClient::Pass { ticket, to, slot }, &[])? {
             return Err(self.late());
         }
         state.asked.insert(ticket, None);

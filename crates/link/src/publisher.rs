@@ -17,6 +17,7 @@ use crate::{
     watchers::Watchers,
     wire::{Caps as WireCaps, Failure, ToClient},
 };
+use beamline_arena::Shortage;
 use beamline_media::{Caps, Frame};
 use rustix::{
     event::{EventfdFlags, eventfd},
@@ -28,7 +29,11 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
+
+/// How long readers wait for memory after a change of format: what lies in that of the format before goes meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bounds of a share.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +66,10 @@ pub(crate) struct Shared {
     /// Of the last frame; unknown before the first. Locked before `clients`.
     pub(crate) memory: Mutex<Option<Memory>>,
     memory_key: AtomicUsize,
+    /// Whether readers wait for memory of the present format. Written under the lock of `memory`.
+    unsettled: AtomicBool,
+    /// Rings `wake` when a source of what is shown here finds no memory.
+    pub(crate) shortage: Arc<Shortage>,
     pub(crate) watchers: Watchers,
     pub(crate) invitations: Invitations,
     pub(crate) host: Option<Host>,
@@ -107,13 +116,29 @@ impl Shared {
     #[cold]
     fn change_memory(&self, frame: &Frame, key: usize) {
         let mut memory = lock(&self.memory);
+        // What lies in the memory before goes soon, and leaves room.
+        let patience = if memory.is_some() { PATIENCE } else { Duration::ZERO };
+        let until = Instant::now() + patience;
         *memory = Memory::of(frame);
         self.memory_key.store(key, Ordering::Relaxed);
-        for client in &*self.clients() {
-            client.move_to(memory.as_mut());
-        }
-        // Should there be somebody to be told later.
+        frame.leases().for_each(|lease| lease.tell_of_shortage(&self.shortage));
+        let homeless = |client: &&Arc<Client>| !client.move_to(memory.as_mut(), until);
+        let homeless = self.clients().iter().filter(homeless).count();
+        self.unsettled.store(homeless > 0, Ordering::Relaxed);
+        // Should there be somebody to be told, or settled, later.
         ring(&self.wake);
+    }
+
+    /// Tries again where there was no room after the last change. Whether there is somebody left to be tried for.
+    pub(crate) fn settle(&self) -> bool {
+        if !self.unsettled.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut memory = lock(&self.memory);
+        let Some(memory) = &mut *memory else { return false };
+        let homeless = self.clients().iter().filter(|client| !client.settle(memory)).count();
+        self.unsettled.store(homeless > 0, Ordering::Relaxed);
+        homeless > 0
     }
 
     pub(crate) fn set_caps(&self, caps: &Caps) {
@@ -174,6 +199,8 @@ impl Publisher {
             clients: RwLock::default(),
             memory: Mutex::new(None),
             memory_key: AtomicUsize::new(0),
+            unsettled: AtomicBool::new(false),
+            shortage: Shortage::new(wake.try_clone().map_err(|e| Error::os("an eventfd", e))?),
             watchers: Watchers::default(),
             invitations: Invitations::default(),
             host,

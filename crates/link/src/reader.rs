@@ -19,6 +19,7 @@ use beamline_arena::{
 use beamline_media::{Caps, Frame};
 use rustix::fd::AsFd;
 use std::{
+    num::NonZeroU64,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -39,6 +40,8 @@ pub struct ReaderOptions {
     pub policy: ClientPolicy,
     /// How memory is mapped: [`Access::Private`] where JavaScript will see it.
     pub access: Access,
+    /// Whether frames come too that other clients hand over: [`Next::Handed`].
+    pub take_handed: bool,
 }
 
 impl Default for ReaderOptions {
@@ -48,6 +51,7 @@ impl Default for ReaderOptions {
             queue: 4,
             policy: ClientPolicy::Latest,
             access: Access::Read,
+            take_handed: false,
         }
     }
 }
@@ -57,7 +61,8 @@ impl Default for ReaderOptions {
 pub enum Next {
     /// A frame; and how many the share has published before it.
     Frame(Frame, u64),
-    /// A frame that another client has handed over; and which one.
+    /// A frame that another client has handed over; and which one (also in its [`beamline_media::FrameInfo::handed_by`]). It stands where
+    /// it comes, so its time may lie before that of the frame before it.
     Handed(Frame, u64),
     /// The format has changed.
     Caps(Caps),
@@ -174,6 +179,7 @@ impl Reader {
             queue: options.queue,
             policy: options.policy,
             look: false,
+            take_handed: options.take_handed,
             pid: ourselves.as_ref().map(|p| p.pid),
             ..Hello::look()
         };
@@ -361,6 +367,7 @@ impl Reader {
 
     fn frame(&mut self) -> Result<Next, Error> {
         let leases = self.leases()?;
+        self.message.info.handed_by = self.message.from.and_then(NonZeroU64::new);
         let frame = self.message.frame(leases)?;
         Ok(match self.message.from {
             Some(client) => Next::Handed(frame, client),

@@ -1,10 +1,18 @@
 //! The segments that one reader knows, from the owner's side: under which numbers, and when it may forget them.
 
-use crate::{socket::Socket, wire::ToClient};
+use crate::{
+    message::{FrameMessage, SlotAt},
+    socket::Socket,
+    wire::ToClient,
+};
 use beamline_arena::{
     Lease, SegmentHold, SlotMut,
-    grant::{Granted, SEGMENTS, SLOTS},
+    grant::{Entry, Granted, SEGMENTS, SLOTS, WORDS},
 };
+use std::time::{Duration, Instant};
+
+/// How long a reader may hold frames of memory that its source has let go of, once that memory is missed.
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// Numbers are places in the reader's table, so there are few; a source that changes its format again and again needs them again.
 #[derive(Debug, Default)]
@@ -12,10 +20,30 @@ pub(crate) struct Segments(Vec<Place>);
 
 #[derive(Debug)]
 enum Place {
-    Known(SegmentHold),
+    Known(Known),
     /// The reader was told to forget it, and has not said that it did: its table may still have the old one.
     Leaving,
     Free,
+}
+
+#[derive(Debug)]
+struct Known {
+    hold: SegmentHold,
+    /// Since when its source has let go of it and the client has not, as far as anybody has looked.
+    retired: Option<Instant>,
+    /// By slot: what was told of it last. Ours alone, so what a client says of a frame it holds need not be believed. Nothing before the
+    /// first is told.
+    told: Vec<Entry>,
+}
+
+impl From<SegmentHold> for Known {
+    fn from(hold: SegmentHold) -> Self {
+        Known {
+            hold,
+            retired: None,
+            told: Vec::new(),
+        }
+    }
 }
 
 impl Segments {
@@ -26,10 +54,7 @@ impl Segments {
 
     /// Whether the client knows memory of more than one format.
     pub(crate) fn of_several_formats(&self) -> bool {
-        let mut known = self.0.iter().filter_map(|place| match place {
-            Place::Known(hold) => Some(hold),
-            Place::Leaving | Place::Free => None,
-        });
+        let mut known = (0..self.len()).filter_map(|number| self.at(number));
         known
             .next()
             .is_some_and(|first| known.any(|hold| !hold.same_class(first)))
@@ -38,14 +63,14 @@ impl Segments {
     /// The segment of a slot, when the reader knows it.
     pub(crate) fn of(&self, lease: &Lease) -> Option<(usize, &SegmentHold)> {
         self.0.iter().enumerate().find_map(|(number, place)| match place {
-            Place::Known(hold) if hold.has(lease) => Some((number, hold)),
+            Place::Known(known) if known.hold.has(lease) => Some((number, &known.hold)),
             _ => None,
         })
     }
 
     /// Ends holds on a slot.
     pub(crate) fn let_go(&self, number: usize, slot: usize, count: u32) {
-        if let Some(Place::Known(hold)) = self.0.get(number) {
+        if let Some(hold) = self.at(number) {
             hold.let_go(slot as u32, count);
         }
     }
@@ -54,15 +79,32 @@ impl Segments {
     pub(crate) fn of_mut(&self, slot: &SlotMut) -> Option<usize> {
         self.0
             .iter()
-            .position(|place| matches!(place, Place::Known(hold) if hold.has_mut(slot)))
+            .position(|place| matches!(place, Place::Known(known) if known.hold.has_mut(slot)))
     }
 
     /// The segment of that number.
     pub(crate) fn at(&self, number: usize) -> Option<&SegmentHold> {
         match self.0.get(number)? {
-            Place::Known(hold) => Some(hold),
+            Place::Known(known) => Some(&known.hold),
             Place::Leaving | Place::Free => None,
         }
+    }
+
+    /// Notes what the client is told of a frame whose first slot this is.
+    pub(crate) fn note(&mut self, first: SlotAt, entry: &Entry) {
+        if let Some(Place::Known(known)) = self.0.get_mut(usize::from(first.segment)) {
+            known.told.resize(SLOTS, [0; WORDS]);
+            known.told[usize::from(first.slot)] = *entry;
+        }
+    }
+
+    /// What it was told of the frame whose first slot this is, in this use of it.
+    pub(crate) fn told_of(&self, first: SlotAt) -> Option<FrameMessage> {
+        let Some(Place::Known(known)) = self.0.get(usize::from(first.segment)) else {
+            return None;
+        };
+        let message = FrameMessage::decode(known.told.get(usize::from(first.slot))?).ok()?;
+        (message.slots[0] == first).then_some(message)
     }
 
     fn free(&self) -> usize {
@@ -94,29 +136,40 @@ impl Segments {
             return Ok(None);
         }
         match self.0.get_mut(number) {
-            Some(place) => *place = Place::Known(hold),
-            None => self.0.push(Place::Known(hold)),
+            Some(place) => *place = Place::Known(hold.into()),
+            None => self.0.push(Place::Known(hold.into())),
         }
         Ok(Some(number))
     }
 
     /// Lets go of memory that its source has let go of: formats of the past.
     pub(crate) fn forget_retired(&mut self, granted: &Granted, socket: &Socket) {
-        // Mostly there is one, which is in use.
-        if self.0.len() > 1 {
-            self.forget(granted, socket, SegmentHold::is_retired);
-        }
+        self.forget(granted, socket, SegmentHold::is_retired);
     }
 
     fn forget(&mut self, granted: &Granted, socket: &Socket, may: impl Fn(&SegmentHold) -> bool) {
         for (number, place) in self.0.iter_mut().enumerate() {
-            let Place::Known(hold) = &*place else { continue };
-            let idle = (0..SLOTS).all(|slot| granted.held(number, slot) == 0);
+            let Place::Known(known) = &*place else { continue };
             let message = ToClient::Forget { number: number as u32 };
-            if idle && may(hold) && socket.send(&message, &[]).unwrap_or(false) {
+            if may(&known.hold) && !holds_of(granted, number) && socket.send(&message, &[]).unwrap_or(false) {
                 *place = Place::Leaving;
             }
         }
+    }
+
+    /// Memory is missed: whether the client has held frames for [`GRACE`] in some that its source has let go of.
+    pub(crate) fn keeps_the_past(&mut self, granted: &Granted, now: Instant) -> bool {
+        let mut keeps = false;
+        for (number, place) in self.0.iter_mut().enumerate() {
+            let Place::Known(known) = place else { continue };
+            if known.hold.is_retired() && holds_of(granted, number) {
+                let since = *known.retired.get_or_insert(now);
+                keeps |= now.duration_since(since) >= GRACE;
+            } else {
+                known.retired = None;
+            }
+        }
+        keeps
     }
 
     /// The reader has forgotten it. False when it was not told to.
@@ -128,4 +181,9 @@ impl Segments {
         }
         told
     }
+}
+
+/// Whether the client holds a slot of a segment.
+fn holds_of(granted: &Granted, number: usize) -> bool {
+    (0..SLOTS).any(|slot| granted.held(number, slot) != 0)
 }

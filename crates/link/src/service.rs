@@ -7,6 +7,7 @@ use crate::{
     client::{Client, Out},
     error::Error,
     invite::Invitation,
+    memory::BUDGET,
     peer::Peer,
     produce::{Produced, Producing},
     publisher::{Shared, lock},
@@ -130,6 +131,7 @@ impl Service {
             }
             let clients = self.snapshot();
             let out = self.anything_out(&clients, closed);
+            let out = out.max(if self.shared.settle() { Out::Soon } else { Out::Nothing });
             let old = clients.iter().any(|c| c.may_forget());
             let timeout = self.patience(closed || old, out);
             let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
@@ -147,10 +149,24 @@ impl Service {
                     gone.push(client.id);
                 }
             }
+            if self.shared.shortage.take() {
+                self.make_room_for_the_source(&clients, &mut gone);
+            }
             self.forget(&gone);
             self.strangers
                 .retain(|s| !s.connected() || s.since.elapsed() < HELLO_PATIENCE);
             self.next_window(&clients);
+        }
+    }
+
+    /// The source found no memory: a reader that keeps some of past formats alive, stopped or forgetful, goes. What it has mapped it can
+    /// read on; here its frames are nobody's any more.
+    fn make_room_for_the_source(&self, clients: &[Arc<Client>], gone: &mut Vec<u64>) {
+        let now = Instant::now();
+        for client in clients.iter().filter(|c| c.is_in_the_way(now)) {
+            let message = "the share's owner has no memory left, and this process holds frames of past formats: close them sooner";
+            client.scold(Failure::new(ErrorCode::Quota, BUDGET, message));
+            gone.push(client.id);
         }
     }
 
@@ -457,8 +473,8 @@ impl Service {
                 }
                 "something that a producer does not say".into()
             }
-            Ok(Received::Message(FromClient::Pass { ticket, to, entry }, _)) => {
-                if self.pass(client, ticket, to, &entry) {
+            Ok(Received::Message(FromClient::Pass { ticket, to, slot }, _)) => {
+                if self.pass(client, ticket, to, slot) {
                     return true;
                 }
                 "a frame to be passed on that it does not hold".into()

@@ -2,7 +2,7 @@
 //!
 //! Messages have a length by themselves (`SOCK_SEQPACKET`); what is longer than [`MESSAGE_MAX`] is cut by the kernel and refused here.
 
-use crate::error::Error;
+use crate::{error::Error, message::SlotAt};
 use beamline_media::{ColorSpace, ErrorCode, FrameInfo, PixelFormat, Rational, Rotation, Size};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub(crate) const MESSAGE_MAX: usize = 4096;
 /// Fds of one message.
 pub(crate) const FDS_MAX: usize = 4;
 /// Changes with what is said here and with the layout of the shared pages.
-const PROTOCOL: u32 = 3;
+const PROTOCOL: u32 = 4;
 /// The most frames that one client may hold and queue.
 pub(crate) const FRAMES_MAX: u32 = 64;
 
@@ -59,8 +59,8 @@ pub enum FromClient {
         ticket: u32,
         /// Which client.
         to: u64,
-        /// The frame as a ring would tell it, with slots as this client was told of them.
-        entry: Vec<u64>,
+        /// The frame's first slot, as this client was told of it: what lies there the owner knows better.
+        slot: SlotAt,
     },
     /// Of one that produces: from now on it fills pictures of this format.
     Caps(Caps),
@@ -91,6 +91,9 @@ pub struct Hello {
     /// Whether it stays after its look, and is told of changes and of the end.
     #[serde(default)]
     pub watch: bool,
+    /// Whether it also takes frames that other clients hand over.
+    #[serde(default)]
+    pub take_handed: bool,
     /// Its process, where the kernel cannot say who is at the other end: over an inherited socket, with its pidfd where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
@@ -110,6 +113,7 @@ impl Hello {
             look: true,
             produce: None,
             watch: false,
+            take_handed: false,
             pid: None,
         }
     }
@@ -262,7 +266,7 @@ pub enum ToClient {
     Passed {
         /// Which.
         ticket: u32,
-        /// Whether the other one was granted it, or will be when it has room. If not it is not there, or its policy has dropped it.
+        /// Whether the other one was granted it. If not it is not there, does not take such frames, or has no room.
         taken: bool,
     },
     /// The format has changed.
@@ -290,9 +294,6 @@ pub fn fuzz(bytes: &[u8]) {
         Ok(FromClient::Hello(hello)) => {
             let _ = hello.check();
             let _ = hello.produce.map(|caps| caps.to_media());
-        }
-        Ok(FromClient::Pass { entry, .. }) => {
-            let _ = crate::message::FrameMessage::decode_slice(&entry);
         }
         Ok(FromClient::Caps(caps)) => {
             let _ = caps.to_media();

@@ -47,6 +47,7 @@ const SOON: Duration = Duration::from_secs(1);
 fn options() -> ReaderOptions {
     ReaderOptions {
         policy: ClientPolicy::DropOldest,
+        take_handed: true,
         ..ReaderOptions::default()
     }
 }

@@ -9,6 +9,7 @@ use beamline_link::{
 };
 use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, PixelFormat, Size};
 use std::{
+    num::NonZeroU64,
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -64,6 +65,7 @@ impl Studio {
         let pool = Arena::default().pool(PoolConfig::new("reader"));
         let options = ReaderOptions {
             policy: ClientPolicy::DropNewest,
+            take_handed: true,
             ..ReaderOptions::default()
         };
         Reader::connect(self.publisher.place(), &pool, options, &|| false).unwrap()
@@ -283,7 +285,11 @@ fn a_frame_goes_from_client_to_client_while_the_first_still_holds_it() {
         panic!("nothing was handed over");
     };
     assert_eq!(from, a.id());
-    assert_eq!(handed.info(), &info(7, SIZE));
+    let told = FrameInfo {
+        handed_by: NonZeroU64::new(a.id()),
+        ..info(7, SIZE)
+    };
+    assert_eq!(handed.info(), &told);
     assert!(handed.plane_bytes(0).0.iter().all(|b| *b == 7));
     drop(producer);
     // B's hold alone keeps it.
@@ -401,4 +407,46 @@ fn what_is_handed_over_is_taken_at_once_or_not_at_all() {
     assert!(!a.pass(&mine, b.id(), SOON).unwrap());
     let readers = studio.publisher.readers();
     assert!(readers.iter().all(|r| r.waiting == 0), "{readers:?}");
+}
+
+#[test]
+fn nobody_is_handed_what_he_did_not_ask_for() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let (mut a, pool) = (studio.reader(), Arena::default().pool(PoolConfig::new("reader")));
+    let mut b = Reader::connect(studio.publisher.place(), &pool, ReaderOptions::default(), &|| false).unwrap();
+    let frame = fill(&mut producer, 7, SIZE);
+    producer.publish(&frame).unwrap();
+    let (mine, _) = next(&mut a);
+    drop(next(&mut b));
+    assert!(!a.pass(&mine, b.id(), SOON).unwrap());
+    assert!(matches!(b.next(Duration::from_millis(20)).unwrap(), Next::Nothing));
+    let takes: Vec<_> = studio.publisher.readers().iter().map(|r| (r.id, r.takes_handed)).collect();
+    assert!(takes.contains(&(a.id(), true)) && takes.contains(&(b.id(), false)));
+}
+
+#[test]
+fn a_frame_that_was_held_for_long_is_handed_over_as_the_owner_told_it() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let (mut a, mut b) = (studio.reader(), studio.reader());
+    let show = |producer: &mut Producer, number| {
+        let frame = fill(producer, number, SIZE);
+        producer.publish(&frame).unwrap();
+        drop((frame, studio.frame()));
+    };
+    show(&mut producer, 1);
+    let (mine, _) = next(&mut a);
+    drop(next(&mut b));
+    // More than a ring has entries.
+    for number in 2..300 {
+        show(&mut producer, number);
+        drop((next(&mut a), next(&mut b)));
+    }
+    assert!(a.pass(&mine, b.id(), SOON).unwrap());
+    let Next::Handed(handed, _) = b.next(SOON).unwrap() else {
+        panic!("nothing was handed over");
+    };
+    assert_eq!(handed.info().timestamp_us, mine.info().timestamp_us);
+    assert!(handed.plane_bytes(0).0.iter().all(|b| *b == 1));
 }

@@ -8,6 +8,7 @@ use crate::{
     geometry::{Rect, Rotation, Size, display_size},
 };
 use beamline_arena::{Lease, SlotMut};
+use std::num::NonZeroU64;
 
 /// What a picture is, besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct FrameInfo {
     pub timestamp_us: Option<i64>,
     /// How long, in µs.
     pub duration_us: Option<i64>,
+    /// Which client of a share has handed it over, where it came from there and not from the source: its number at the owner's.
+    pub handed_by: Option<NonZeroU64>,
 }
 
 impl FrameInfo {
@@ -46,6 +49,7 @@ impl FrameInfo {
             color: ColorSpace::UNSPECIFIED,
             timestamp_us: None,
             duration_us: None,
+            handed_by: None,
         }
     }
 

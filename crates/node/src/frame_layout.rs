@@ -3,7 +3,7 @@
 use beamline_arena::Lease;
 use beamline_media::{ColorSpace, Frame, PLANES_MAX, PixelFormat, Rational, Rect, Rotation, Size, display_size};
 use serde_json::json;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU64};
 
 /// Everything about a frame that is the same for the next one of its stream. Told once, then by number. Made and compared for every
 /// frame, so it allocates nothing.
@@ -19,6 +19,7 @@ pub(crate) struct LayoutKey {
     planes: [[usize; 4]; PLANES_MAX],
     buffers: [[usize; 3]; PLANES_MAX],
     buffer_count: usize,
+    handed_by: Option<NonZeroU64>,
 }
 
 /// Layouts that JavaScript may still ask for: it does so at once, so a few are enough, and a user who cuts another rectangle out of each
@@ -90,6 +91,7 @@ impl LayoutKey {
             planes,
             buffers,
             buffer_count,
+            handed_by: info.handed_by,
         }
     }
 
@@ -115,6 +117,7 @@ impl LayoutKey {
             "color": color_to(self.color),
             "planes": self.planes(),
             "buffers": self.buffers(),
+            "handedBy": self.handed_by,
         })
         .to_string()
     }

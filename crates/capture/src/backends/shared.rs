@@ -6,6 +6,7 @@
 //! | `hold` | 4 | frames that may be open at once, 1 to 24; the owner reserves them for this reader |
 //! | `queue` | 4 | frames that may wait at the owner's while as many are held, 1 to 32 |
 //! | `host` | `false` | whether the frames come from a process that produces them (`createOutput('shared:NAME')`) into memory of ours: see `hosted.rs`; then none of the others |
+//! | `takeHanded` | `false` | whether frames come too that other readers hand over (`FrameInfo::handed_by`), in whatever order of time |
 //! | `policy` | `latest` | what happens when they do: `latest`, `drop-oldest`, `drop-newest`; the owner never waits, so there is no `block` |
 //!
 //! Size, rate and format are the owner's and cannot be asked for. The protocol is `beamline_link`'s; nothing is copied.
@@ -161,7 +162,7 @@ fn hosts(request: &Request) -> Result<Option<Place>, Error> {
 }
 
 fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
-    request.allow_options("shared", &["hold", "queue", "policy", "host"])?;
+    request.allow_options("shared", &["hold", "queue", "policy", "takeHanded", "host"])?;
     let asked = [
         ("width", request.width.is_some()),
         ("height", request.height.is_some()),
@@ -200,6 +201,7 @@ fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
         policy,
         // JavaScript may get to see them, and knows no read-only memory.
         access: Access::Private,
+        take_handed: request.flag("takeHanded", false)?,
     };
     Ok((whence, options))
 }

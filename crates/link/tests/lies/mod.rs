@@ -123,7 +123,7 @@ pub(crate) fn says_what_cannot_be(liar: &Liar<'_>, chance: &mut Chance) {
     let long = format!("{{\"kind\":\"{}\"}}", "x".repeat(4000));
     let said: [&[u8]; 14] = [
         b"{\"kind\":\"end\"}",
-        b"{\"kind\":\"pass\",\"ticket\":1,\"to\":2,\"entry\":[1,2,3]}",
+        b"{\"kind\":\"pass\",\"ticket\":1,\"to\":2,\"slot\":{\"segment\":1,\"slot\":2,\"generation\":3}}",
         b"{\"kind\":\"launch\"}",
         b"{}",
         b"null",

@@ -1,0 +1,95 @@
+//! Who hears of it when memory does not fit into a budget.
+//!
+//! A share keeps memory of past formats alive for as long as its readers hold frames there. When a source then finds no room for the next
+//! format, the share is told, and can part with a reader that holds such frames for too long: see `beamline_link`. The source itself does
+//! not wait here: it gets its error, and may come again.
+
+use crate::{
+    lease::Lease,
+    pool::{ArenaInner, PoolInner},
+    sync::lock,
+};
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// A bell that rings when somebody was refused memory. Ringing it never waits, so it is rung under whatever locks.
+#[derive(Debug)]
+pub struct Shortage {
+    eventfd: OwnedFd,
+    rung: AtomicBool,
+}
+
+/// Bells, and the pool that each belongs to (its address: a wrong match rings once for nothing).
+pub(crate) type Shortages = Vec<(usize, Weak<Shortage>)>;
+
+impl Shortage {
+    /// `eventfd` is written to (it must not block): once until somebody [takes](Shortage::take) it.
+    #[must_use]
+    pub fn new(eventfd: OwnedFd) -> Arc<Self> {
+        Arc::new(Shortage {
+            eventfd,
+            rung: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether it was rung since.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+    }
+
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // A full counter means that its reader is to be woken already.
+            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+impl Lease {
+    /// From now on `bell` rings when memory is refused to the pool of this slot, by its own budget or the arena's. Nothing for another
+    /// process's slot.
+    pub fn tell_of_shortage(&self, bell: &Arc<Shortage>) {
+        let pool = &self.class().pool;
+        if self.class().is_far() {
+            return;
+        }
+        let mut bells = lock(&pool.arena.shortages);
+        bells.retain(|(_, bell)| bell.strong_count() != 0);
+        let known = |(of, known): &(usize, Weak<Shortage>)| *of == pool.key() && known.as_ptr() == Arc::as_ptr(bell);
+        if !bells.iter().any(known) {
+            bells.push((pool.key(), Arc::downgrade(bell)));
+        }
+    }
+}
+
+impl PoolInner {
+    fn key(self: &Arc<Self>) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    /// Memory was refused by the budget of this pool, or of all.
+    #[cold]
+    pub(crate) fn is_short(self: &Arc<Self>) {
+        let key = self.key();
+        let all = self.arena_bytes_left() < self.own_bytes_left();
+        self.arena.ring_for_memory(|of| all || of == key);
+    }
+}
+
+impl ArenaInner {
+    fn ring_for_memory(&self, whom: impl Fn(usize) -> bool) {
+        for (of, bell) in &*lock(&self.shortages) {
+            if whom(*of)
+                && let Some(bell) = bell.upgrade()
+            {
+                bell.ring();
+            }
+        }
+    }
+}
