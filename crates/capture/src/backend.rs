@@ -115,6 +115,12 @@ pub trait Source: Send + Debug {
     /// Aborted when cancelled; DeviceLost, Data, Quota. Every error but Aborted comes again on the next call.
     fn next(&mut self, cancel: &Cancel) -> Result<Event, Error>;
 
+    /// Whether the next event is there already, so that [`Source::next`] would not wait for it. A hint: it is told to loops together with
+    /// the one before.
+    fn has_more(&self) -> bool {
+        false
+    }
+
     /// Counters up to now. Cost: a copy of two numbers.
     fn stats(&self) -> SourceStats;
 

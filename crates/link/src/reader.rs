@@ -294,6 +294,12 @@ impl Reader {
         }
     }
 
+    /// Whether a frame was told that was not read yet. Cost: a load.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.kept || self.pool.tell().written() != self.read
+    }
+
     /// Sleeps until something may have come. False when the time is over.
     fn sleep(&mut self, timeout: Duration, deadline: &mut Option<Instant>) -> bool {
         let mut left = None;

@@ -254,6 +254,10 @@ impl Source for SharedSource {
         }
     }
 
+    fn has_more(&self) -> bool {
+        self.reader.has_more()
+    }
+
     fn stats(&self) -> SourceStats {
         SourceStats {
             captured: self.captured,

@@ -15,7 +15,18 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// [`Gone`] when nobody will take it.
-    pub fn push(&self, mut item: T) -> Result<(), Gone> {
+    pub fn push(&self, item: T) -> Result<(), Gone> {
+        self.put(item)?;
+        self.0.ring();
+        Ok(())
+    }
+
+    /// As [`Sender::push`], but where there is room for more a consumer that sleeps is not told: [`Sender::ring`] is to follow. For a
+    /// producer that has several items at once: told of the first, the consumer would come for each alone.
+    ///
+    /// # Errors
+    /// As [`Sender::push`].
+    pub(crate) fn put(&self, mut item: T) -> Result<(), Gone> {
         let shared = &*self.0;
         loop {
             if shared.over() {
@@ -26,6 +37,7 @@ impl<T> Sender<T> {
                     Ok(()) => break,
                     Err(back) => {
                         item = back;
+                        shared.ring();
                         shared.producer.wait(|| !shared.queue.is_full() || shared.over());
                     }
                 },
@@ -45,8 +57,18 @@ impl<T> Sender<T> {
             }
         }
         shared.pushed.fetch_add(1, Ordering::Relaxed);
-        shared.ring();
+        if shared.queue.is_full() {
+            shared.ring();
+        }
         Ok(())
+    }
+
+    /// Tells a consumer that sleeps of what was [put](Sender::put) in.
+    pub(crate) fn ring(&self) {
+        // Mostly it is awake: a look costs less than an exchange.
+        if self.0.armed.load(Ordering::SeqCst) {
+            self.0.ring();
+        }
     }
 
     /// Puts one item in if there is room, whatever the policy: for producers that must not wait (the JavaScript thread).
@@ -54,13 +76,22 @@ impl<T> Sender<T> {
     /// # Errors
     /// The item, when it was not taken.
     pub fn try_push(&self, item: T) -> Result<(), Refused<T>> {
+        self.try_put(item)?;
+        self.0.ring();
+        Ok(())
+    }
+
+    /// [`Sender::try_push`] and [`Sender::put`] at once.
+    ///
+    /// # Errors
+    /// As [`Sender::try_push`].
+    pub(crate) fn try_put(&self, item: T) -> Result<(), Refused<T>> {
         let shared = &*self.0;
         if shared.over() {
             return Err(Refused::Gone);
         }
         shared.queue.push(item).map_err(Refused::Full)?;
         shared.pushed.fetch_add(1, Ordering::Relaxed);
-        shared.ring();
         Ok(())
     }
 
@@ -83,6 +114,7 @@ impl<T> Sender<T> {
 
     /// Sleeps until `ready`, or nobody consumes. What makes it ready must call [`Waker::wake`].
     pub(crate) fn wait(&self, ready: impl Fn() -> bool) {
+        self.ring();
         self.0.producer.wait(|| ready() || self.0.over());
     }
 

@@ -76,6 +76,10 @@ impl Driver {
                 Err(_) if self.shared.cancel.is_cancelled() => return Err(Error::Cancelled),
                 Err(error) => return Err(error.into()),
             }
+            // Frames that came together are told together.
+            if !self.source.has_more() {
+                self.consumers.iter().for_each(|c| c.sender.ring());
+            }
         }
     }
 
@@ -132,10 +136,10 @@ impl Driver {
     }
     fn push(&self, consumer: &Consumer, frame: Frame) {
         if consumer.policy != Policy::Block {
-            let _ = consumer.sender.push(frame);
-        } else if let Err(Refused::Full(frame)) = consumer.sender.try_push(frame) {
+            let _ = consumer.sender.put(frame);
+        } else if let Err(Refused::Full(frame)) = consumer.sender.try_put(frame) {
             self.waiting_for(consumer, || {
-                let _ = consumer.sender.push(frame);
+                let _ = consumer.sender.put(frame);
             });
         }
     }
