@@ -246,6 +246,11 @@ export declare class VideoFrame {
 	/** Whether to mirror it left to right after turning. */
 	get flip(): boolean;
 	/**
+	 * Which reader of a share has handed it over ({@link Capture.handOver}): its number among `share.clients`. Null for frames of the source
+	 * itself, and when closed.
+	 */
+	get handedBy(): number | null;
+	/**
 	 * Width when shown, in square pixels: of the visible part, turned; 0 when closed. Where pixels are not square (anamorphic video), the
 	 * longer side is the larger for it: 720×576 with pixels of 16:11 is shown as 1047×576.
 	 */
@@ -343,6 +348,8 @@ export interface ShareClient {
 	granted: number;
 	/** Frames that its policy has dropped. */
 	dropped: number;
+	/** Whether it takes frames that other readers hand over. */
+	takesHanded: boolean;
 }
 /** Numbers of a share. */
 export interface ShareStats {
@@ -451,6 +458,11 @@ export interface OpenCaptureOptions {
 	/** Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. */
 	hold?: number;
 	/**
+	 * Whether frames come too that other readers of the share hand over (`capture.handOver()`), with `frame.handedBy`: between those of the
+	 * source, so times may go back. Default: no. For `shared`.
+	 */
+	takeHanded?: boolean;
+	/**
 	 * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
 	 * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
 	 */
@@ -519,8 +531,8 @@ export declare class Capture extends EventTarget implements AsyncDisposable, Asy
 	get client(): number | null;
 	/**
 	 * Hands a frame of this capture to another process that reads the same share, through the owner: that one is granted it while we still
-	 * have ours, and its loops get it as any other frame. `client` is the other's {@link client}. False when there is no such reader, or it
-	 * has no room and drops new frames.
+	 * have ours, and its loops get it with `frame.handedBy`. `client` is the other's {@link client}. False when there is no such reader, it
+	 * was not opened with `takeHanded`, or it has no room now.
 	 *
 	 * A loop over this capture must be under way. Rejects with `BeamlineError`: `not-shared`, `frame-of-another-share`, `share-silent`.
 	 */
