@@ -76,7 +76,9 @@ impl Passer {
     /// Sends the question; gives its ticket.
     pub(crate) fn ask(&self, frame: &Frame, to: u64) -> Result<u32, Error> {
         let first = frame.leases().next();
-        let slot = first.and_then(|lease| place(&self.0.pool, lease)).ok_or(Error::NotOurs)?;
+        let slot = first
+            .and_then(|lease| place(&self.0.pool, lease))
+            .ok_or(Error::NotOurs)?;
         let mut state = self.lock();
         if state.asked.len() >= ON_THE_WAY {
             return Err(self.late());

@@ -203,7 +203,10 @@ fn a_reader_is_not_refused_while_the_format_before_still_goes() {
         .map(|_| studio.pool.acquire(info(0), Wait::Grow).unwrap())
         .collect();
     studio.show(8);
-    assert!(!comes(&mut reader, Duration::from_millis(300)), "there was room for both");
+    assert!(
+        !comes(&mut reader, Duration::from_millis(300)),
+        "there was room for both"
+    );
     drop(slow);
     let deadline = Instant::now() + LONG;
     loop {

@@ -421,7 +421,12 @@ fn nobody_is_handed_what_he_did_not_ask_for() {
     drop(next(&mut b));
     assert!(!a.pass(&mine, b.id(), SOON).unwrap());
     assert!(matches!(b.next(Duration::from_millis(20)).unwrap(), Next::Nothing));
-    let takes: Vec<_> = studio.publisher.readers().iter().map(|r| (r.id, r.takes_handed)).collect();
+    let takes: Vec<_> = studio
+        .publisher
+        .readers()
+        .iter()
+        .map(|r| (r.id, r.takes_handed))
+        .collect();
     assert!(takes.contains(&(a.id(), true)) && takes.contains(&(b.id(), false)));
 }
 
