@@ -11,12 +11,12 @@ export const id = 'reader-cpu'
 export const what = '1080p frame to another process, CPU of the reader per frame when frames wait'
 export const reach = 'Node, `for await`: ≤ 5 µs; a native reader: ≤ 3 µs'
 
-/** Frames that wait for JavaScript at once: with the two on their way as many as a reader may hold. */
-const BURST = 14
+/** Frames that are out; the owner fills them up when half of them have come back, so that some always wait. */
+const KEPT = 22
 
 /** An owner of its own core, for as long as `run` takes. */
 async function beside(path, place, run) {
-  const [command, ...args] = pinned('0', [path, 'own', place, `${BURST}`])
+  const [command, ...args] = pinned('0', [path, 'own', place, `${KEPT}`])
   const owner = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   try {
     await once(owner.stdout, 'data')
@@ -32,7 +32,7 @@ export async function run({ quick }) {
   const place = join(memory, `reader-${process.pid}`)
   const [seconds, times] = quick ? [0.3, 3] : [0.3, 20]
   const native = (fps, s = seconds) => pinned('0,1', [path, 'read', `${fps}`, `${s}`])
-  const node = pinned('1', work('shared-reader', place, BURST, seconds))
+  const node = pinned('1', work('shared-reader', place, KEPT, seconds))
   const others = await quiet()
   const runs = { native: [], external: [], wasm: [] }
   for (let i = 0; i < times; i++) {
@@ -57,7 +57,7 @@ export async function run({ quick }) {
   return {
     commands: {
       'native reader, its owner in it': line(native(0)),
-      'owner for Node': line(pinned('0', [path, 'own', place, `${BURST}`])),
+      'owner for Node': line(pinned('0', [path, 'own', place, `${KEPT}`])),
       'Node reader': `BEAMLINE_ZERO_COPY=… ${line(node)}`,
     },
     others,
@@ -67,7 +67,7 @@ export async function run({ quick }) {
         'Node, external',
         runs.external,
         5,
-        `whole process: capture thread, JavaScript, finalizers; ${BURST} frames come at once and wait`,
+        `whole process: capture thread, JavaScript, finalizers; ${KEPT} frames are out, and some always wait`,
       ),
       figure('Node, wasm', runs.wasm, 5, 'the same'),
       figure('native', runs.native, 3, 'whole process'),

@@ -1,8 +1,8 @@
-// Reads a share whose frames come COUNT at once: PLACE COUNT SECONDS. CPU of the whole process per frame, one byte of `planes` touched.
+// Reads a share of which COUNT frames are always out: PLACE COUNT SECONDS. CPU of the whole process per frame, one byte of `planes` touched.
 import { memory, openCapture, runtime } from '../../dist/index.js'
 
 const [place, count, seconds] = process.argv.slice(2)
-const WARM = 2000
+const WARM = 20_000
 
 const capture = await openCapture(`shared:${place}?hold=${count}&policy=drop-oldest`)
 let [frames, sum, before, end] = [0, 0, undefined, 0]

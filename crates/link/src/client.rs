@@ -606,7 +606,9 @@ impl Client {
         lock(&self.books).granted.refused()
     }
 
+    /// As things stand now: what came back is heard first.
     pub(crate) fn info(&self) -> ClientInfo {
+        self.drain();
         let books = lock(&self.books);
         ClientInfo {
             id: self.id,

@@ -46,7 +46,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { clients: 64, hold: 16 }
+        Limits { clients: 64, hold: 32 }
     }
 }
 
@@ -264,7 +264,7 @@ impl Publisher {
         Ok(end)
     }
 
-    /// Who reads now.
+    /// Who reads now, and what each holds at this moment.
     #[must_use]
     pub fn readers(&self) -> Vec<ClientInfo> {
         self.shared.clients().iter().map(|c| c.info()).collect()

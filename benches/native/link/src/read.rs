@@ -35,8 +35,8 @@ fn cpu_ns() -> f64 {
 enum Pace {
     /// So many a second; 0: without pause.
     Rate(u32),
-    /// So many at once, and as many again when all have come back: they wait for their reader, and none is dropped.
-    Bursts(u32),
+    /// So many are out, filled up when half of them have come back: some always wait for their reader, and none is dropped.
+    Kept(u32),
 }
 
 /// Publishes until told to stop. Each frame is a slot taken, and one byte of it written.
@@ -67,10 +67,10 @@ fn publish(path: &str, pace: Pace, stop: &AtomicBool, started: impl FnOnce()) ->
                 one()?;
                 thread::sleep(Duration::from_secs(1) / fps);
             }
-            Pace::Bursts(count) => {
-                (0..count).try_for_each(|_| one())?;
-                while arena.stats().live > 0 && !stop.load(Ordering::Relaxed) {
-                    thread::sleep(Duration::from_micros(100));
+            Pace::Kept(count) => {
+                let held = publisher.readers().first().map_or(0, |reader| reader.held);
+                if held <= count / 2 {
+                    (held..count).try_for_each(|_| one())?;
                 }
             }
         }
@@ -79,9 +79,9 @@ fn publish(path: &str, pace: Pace, stop: &AtomicBool, started: impl FnOnce()) ->
 }
 
 /// An owner alone.
-pub fn own(path: &str, burst: u32) -> Outcome {
+pub fn own(path: &str, kept: u32) -> Outcome {
     end_with_stdin();
-    publish(path, Pace::Bursts(burst), &AtomicBool::new(false), || println!("ready"))
+    publish(path, Pace::Kept(kept), &AtomicBool::new(false), || println!("ready"))
 }
 
 /// An owner here and a reader in a process of its own.
