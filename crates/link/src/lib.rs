@@ -19,7 +19,7 @@
 //! | `place.rs` | where a share listens |
 //! | `socket.rs` | messages with fds |
 //! | `memory.rs` | what readers may hold, set aside |
-//! | `client.rs` | one reader, from the owner's side |
+//! | `client/` | one client, from the owner's side |
 //! | `segments.rs` | what memory a client knows |
 //! | `publisher.rs` | the owner |
 //! | `service.rs` | its thread |
