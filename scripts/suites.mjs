@@ -66,7 +66,8 @@ async function loom() {
   if (!existsSync(fromRoot('crates', 'arena', 'tests', 'loom.rs'))) return none
   // A target folder of its own: the flag would rebuild everything each time the two take turns.
   const env = cargoEnv({ RUSTFLAGS: '--cfg loom', CARGO_TARGET_DIR: cachedTarget('loom') })
-  const args = ['test', '-p', 'beamline-arena', '--release', '--test', 'loom', '--test', 'loom_grant']
+  const models = ['loom', 'loom_grant', 'loom_news'].flatMap((name) => ['--test', name])
+  const args = ['test', '-p', 'beamline-arena', '--release', ...models]
   const { code, output } = await run('cargo', args, { log: logOf('loom'), show: true, env, timeoutMs: 30 * 60_000 })
   return withExit(cargoTest(output), code)
 }

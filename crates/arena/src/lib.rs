@@ -22,6 +22,7 @@
 
 pub mod grant;
 pub mod ledger;
+pub mod news;
 pub mod sync;
 pub mod wait;
 
