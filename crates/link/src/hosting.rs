@@ -7,11 +7,11 @@ use crate::{
     service::Service,
     wire::{Caps as WireCaps, Failure, FromClient, ToClient},
 };
-use beamline_media::ErrorCode;
+use beamline_media::{Caps, ErrorCode};
 
 impl Service {
-    /// Memory for one that produces.
-    pub(crate) fn begin_producing(&self, caps: &WireCaps, pid: i32, ahead: u32) -> Result<Producing, Failure> {
+    /// Memory for one that produces, and its format: to be told once it is welcomed.
+    pub(crate) fn begin_producing(&self, caps: &WireCaps, pid: i32, ahead: u32) -> Result<(Producing, Caps), Failure> {
         let media = caps.to_media().filter(|caps| caps.pixel_format.is_some());
         let (Some(media), Some(host)) = (media, &self.shared.host) else {
             let message = format!("no pixel format '{}' is known here", caps.format);
@@ -19,8 +19,7 @@ impl Service {
         };
         let producing = Producing::new(host, pid, &media, ahead)
             .map_err(|e| Failure::new(e.code(), e.reason().to_owned(), e.to_string()))?;
-        self.produced(Produced::Caps(media));
-        Ok(producing)
+        Ok((producing, media))
     }
 
     /// What a client holds, for another one that takes such frames: it is granted while the first still has its own. What it is, is told by
@@ -75,7 +74,7 @@ impl Service {
         }
     }
 
-    fn produced(&self, what: Produced) {
+    pub(crate) fn produced(&self, what: Produced) {
         let Some(host) = &self.shared.host else { return };
         // Where there is one producer it is the source, and its end that of all who read.
         let only = host.producers == 1;

@@ -3,18 +3,24 @@
 use crate::{
     error::Error,
     message::SlotAt,
+    place::Place,
     socket::{Received, Socket},
-    wire::{FromClient, ToClient},
+    wire::{CROWDED, FromClient, Hello, ToClient},
 };
 use beamline_arena::{FarPool, Lease};
 use beamline_media::Caps;
-use rustix::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use rustix::fd::{BorrowedFd, OwnedFd};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long a greeting may take.
 pub(crate) const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 /// The same where one only looks: whoever lists shares does not wait for one that is stuck.
 pub(crate) const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// How soon one comes again that was asked to.
+const COME_AGAIN: Duration = Duration::from_millis(2);
 /// How often a client whose socket is not watched looks at it.
 pub(crate) const LOOK: Duration = Duration::from_millis(40);
 
@@ -24,6 +30,41 @@ pub(crate) struct Welcome {
     pub(crate) caps: Caps,
     pub(crate) live: bool,
     pub(crate) fds: Vec<OwnedFd>,
+}
+
+/// Joins who listens at a place: as often as it asks to come again, since others crowd its door and say nothing.
+pub(crate) fn join(place: &Place, hello: &Hello, cancelled: &dyn Fn() -> bool) -> Result<(Socket, Welcome), Error> {
+    let deadline = Instant::now() + HELLO_PATIENCE;
+    loop {
+        let socket = Socket::connect(place, deadline, cancelled)?;
+        match greet(&socket, place.name(), hello, &[], cancelled) {
+            Err(Error::Told(failure)) if failure.reason == CROWDED && Instant::now() < deadline => {
+                if cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                thread::sleep(COME_AGAIN);
+            }
+            greeted => return Ok((socket, greeted?)),
+        }
+    }
+}
+
+/// Says hello, and waits for the owner's answer.
+pub(crate) fn greet(
+    socket: &Socket,
+    name: &str,
+    hello: &Hello,
+    fds: &[BorrowedFd<'_>],
+    cancelled: &dyn Fn() -> bool,
+) -> Result<Welcome, Error> {
+    if socket.send(&FromClient::Hello(hello.clone()), fds).is_ok() {
+        return greeting(socket, name, HELLO_PATIENCE, cancelled);
+    }
+    // The owner has sent us away before, and perhaps said why.
+    match socket.receive::<ToClient>() {
+        Ok(Received::Message(ToClient::Refused(failure) | ToClient::Failed(failure), _)) => Err(Error::Told(failure)),
+        _ => Err(Error::Gone(name.into())),
+    }
 }
 
 /// Waits for the owner's answer to a hello.

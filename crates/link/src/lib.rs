@@ -27,7 +27,7 @@
 //! | `produce.rs` | one that fills frames, from the owner's side |
 //! | `join.rs` | what all clients do alike |
 //! | `reader.rs` | a client that reads |
-//! | `ear.rs` | what wakes a client that sleeps, besides frames |
+//! | `ear.rs`, `lookout.rs` | what wakes a client that sleeps, besides frames; the thread that watches sockets for all |
 //! | `passer.rs` | frames from client to client |
 //! | `producer.rs` | a client that fills frames |
 //! | `invite.rs`, `peer.rs` | a link over an inherited socket; who is at its other end |
@@ -41,6 +41,7 @@ mod error;
 mod hosting;
 mod invite;
 mod join;
+mod lookout;
 mod memory;
 mod message;
 mod passer;
@@ -58,7 +59,7 @@ mod watchers;
 mod wire;
 
 pub use client::ClientInfo;
-pub use ear::Interrupt;
+pub use ear::{Interrupt, Waiter};
 pub use error::Error;
 pub use message::{FrameMessage, MessageError, PlaneAt, SlotAt};
 pub use passer::Passer;

@@ -1,12 +1,13 @@
 //! A client that fills frames for others: in memory of the share's owner, which shows them.
 
 use crate::{
-    ear::{Ear, SAID, Watched, sleep},
+    ear::{Ear, INTERRUPTED, Interrupt, SAID, TURNS, Waiter, sleep},
     error::Error,
-    join::{HELLO_PATIENCE, LOOK, Welcome, greeting, place, slot_at, told_of_memory},
+    join::{self, LOOK, Welcome, place, slot_at, told_of_memory},
+    lookout::Watched,
     message::{FrameMessage, SlotAt, empty_slot_of},
     place::Place,
-    socket::{Received, Socket, bell},
+    socket::{Socket, bell},
     wire::{Caps as WireCaps, Failure, FromClient, Hello, ToClient},
 };
 use beamline_arena::{
@@ -48,8 +49,9 @@ pub struct Producer {
     /// Entries of the owner's that were read; entries of ours that were told.
     read: u32,
     told: u32,
-    /// Slots that nobody fills yet.
+    /// Slots that nobody fills yet: at most as many as we have asked for.
     empty: VecDeque<SlotMut>,
+    ahead: usize,
     /// Those that are being filled, as the owner knows them.
     out: Vec<SlotAt>,
     looked: Instant,
@@ -71,18 +73,13 @@ impl Producer {
         options: ProducerOptions,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
-        let (socket, name) = (
-            Socket::connect(place, Instant::now() + HELLO_PATIENCE, cancelled)?,
-            place.name(),
-        );
         let hello = Hello {
             hold: options.ahead,
             look: false,
             produce: Some(WireCaps::of(&caps)),
             ..Hello::look()
         };
-        socket.send(&FromClient::Hello(hello), &[])?;
-        let Welcome { fds, .. } = greeting(&socket, name, HELLO_PATIENCE, cancelled)?;
+        let (socket, Welcome { fds, .. }) = join::join(place, &hello, cancelled)?;
         let [tell, returns, wake, page] =
             <[_; 4]>::try_from(fds).map_err(|_| Error::Protocol("a welcome without its four fds".into()))?;
         let socket = Arc::new(socket);
@@ -91,7 +88,7 @@ impl Producer {
         let pool = FarPool::new(pool, Access::Shared, tell, returns, bell(wake)?, socket.clone());
         let pool = Arc::new(pool);
         Ok(Producer {
-            name: name.into(),
+            name: place.name().into(),
             ear: Ear::new(&pool, &socket),
             watched: None,
             pool,
@@ -101,6 +98,7 @@ impl Producer {
             read: 0,
             told: 0,
             empty: VecDeque::new(),
+            ahead: options.ahead as usize,
             out: Vec::new(),
             looked: Instant::now(),
             over: None,
@@ -126,7 +124,7 @@ impl Producer {
     }
 
     /// An empty picture in the owner's memory; its bytes are whatever was there before. `None` when none was granted within the time:
-    /// readers hold them all.
+    /// readers hold them all. [`Interrupt::interrupt`] ends the wait too.
     ///
     /// # Errors
     /// [`Error::Gone`], [`Error::Told`] when the owner has ended the share, [`Error::Frame`] for an impossible size.
@@ -155,11 +153,30 @@ impl Producer {
                 self.hear()?;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
+            if left == Some(Duration::ZERO) || self.ear.take(INTERRUPTED) {
                 return Ok(None);
             }
             sleep(&self.ear, &mut self.watched, self.read, left);
         }
+    }
+
+    /// Takes this producer back from [`Producer::frame`], or from a [`Waiter`] of it, from any thread.
+    #[must_use]
+    pub fn interrupt(&self) -> Interrupt {
+        Interrupt::new(&self.ear)
+    }
+
+    /// Waits for what comes after the last [`Producer::frame`] of no patience, without this producer: for those who share it under a lock
+    /// and must not sleep there.
+    #[must_use]
+    pub fn waiter(&mut self) -> Waiter {
+        Waiter::new(&self.ear, &mut self.watched, self.read)
+    }
+
+    /// As [`Reader::vain_wakes`](crate::Reader::vain_wakes).
+    #[must_use]
+    pub fn vain_wakes(&self) -> u64 {
+        self.ear.vain_wakes()
     }
 
     fn note_out(&mut self, slot: &SlotMut) -> Result<(), Error> {
@@ -228,7 +245,7 @@ impl Producer {
         }
     }
 
-    /// Reads what was granted.
+    /// Reads what was granted: never more than was asked for.
     fn take_granted(&mut self) -> Result<(), Error> {
         let mut words = [0; WORDS];
         loop {
@@ -237,35 +254,43 @@ impl Producer {
                 Told::Overrun => return Err(Error::Protocol("slots were granted over unread ones".into())),
                 Told::Entry => {
                     self.read = self.read.wrapping_add(1);
-                    let at = empty_slot_of(&words)?;
-                    if !self.pool.knows(u32::from(at.segment)) {
-                        // Its fd was sent before the entry was told.
-                        self.hear()?;
+                    if self.empty.len() >= self.ahead {
+                        return Err(Error::Protocol("more slots were granted than were asked for".into()));
                     }
-                    let slot = self
-                        .pool
-                        .receive_mut(u32::from(at.segment), u32::from(at.slot), at.generation)
-                        .ok_or_else(|| Error::Protocol("a slot that cannot be written".into()))?;
+                    let slot = self.granted(empty_slot_of(&words)?)?;
                     self.empty.push_back(slot);
                 }
             }
         }
     }
 
-    /// Reads what the socket has.
+    fn granted(&mut self, at: SlotAt) -> Result<SlotMut, Error> {
+        let segment = u32::from(at.segment);
+        // Its fd was sent before the entry was told.
+        for _ in 0..TURNS {
+            if self.pool.knows(segment) {
+                break;
+            }
+            self.hear()?;
+        }
+        self.pool
+            .receive_mut(segment, u32::from(at.slot), at.generation)
+            .ok_or_else(|| Error::Protocol("a slot that cannot be written".into()))
+    }
+
+    /// Reads what the socket has; of an owner that never stops only the first. An error when the share is over.
     fn hear(&mut self) -> Result<(), Error> {
         self.looked = Instant::now();
-        while self.over.is_none() {
-            match self.socket.receive::<ToClient>() {
-                Ok(Received::Message(message, fds)) => self.heard(message, fds)?,
-                Ok(Received::Nothing) => return Ok(()),
-                Ok(Received::End) | Err(Error::Os { .. }) => self.over = Some(None),
-                Err(other) => return Err(other),
+        if self.over.is_none() {
+            let ear = Arc::clone(&self.ear);
+            if !ear.hear(|message, fds| self.heard(message, fds))? {
+                self.over.get_or_insert(None);
             }
         }
         match &self.over {
+            None => Ok(()),
             Some(Some(failure)) => Err(Error::Told(failure.clone())),
-            _ => Err(Error::Gone(self.name.clone())),
+            Some(None) => Err(Error::Gone(self.name.clone())),
         }
     }
 
@@ -274,8 +299,13 @@ impl Producer {
             ToClient::Segment { .. } | ToClient::Forget { .. } => {
                 told_of_memory(&self.pool, &self.socket, &message, fds)?;
             }
-            ToClient::End => self.over = Some(None),
-            ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Some(failure)),
+            // The first word on it holds.
+            ToClient::End => {
+                self.over.get_or_insert(None);
+            }
+            ToClient::Failed(failure) | ToClient::Refused(failure) => {
+                self.over.get_or_insert(Some(failure));
+            }
             _ => return Err(Error::Protocol("something that is nothing for a producer".into())),
         }
         Ok(())

@@ -433,12 +433,12 @@ impl Service {
             return stranger.socket.send(&welcome, &[]).map(drop);
         }
         let Stranger { socket, .. } = stranger;
-        let producing = match &hello.produce {
+        let (producing, caps) = match &hello.produce {
             Some(caps) => match self.begin_producing(caps, peer.pid, hello.hold) {
-                Ok(producing) => Some(producing),
+                Ok((producing, caps)) => (Some(producing), Some(caps)),
                 Err(failure) => return socket.send(&ToClient::Refused(failure), &[]).map(drop),
             },
-            None => None,
+            None => (None, None),
         };
         let client = Arc::new(Client::new(id, peer, socket, hello, producing, reservation)?);
         self.watch(client.wake.as_fd(), id, RETURNED, true)?;
@@ -459,6 +459,11 @@ impl Service {
             client.say(over.clone());
         }
         clients.push(client);
+        drop(clients);
+        // Not before: one that could not be welcomed has changed nothing.
+        if let Some(caps) = caps {
+            self.produced(Produced::Caps(caps));
+        }
         Ok(())
     }
 

@@ -1,173 +1,25 @@
 //! An owner that lies: its readers end with a typed error, in time, and never look outside the memory that they were given.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
-
+mod false_owner;
 mod raw;
 
-use beamline_arena::{
-    Access, Arena, PoolConfig, SharedPage, Wait,
-    grant::{Entry, ReturnPage, TellPage, Told, WORDS},
+use beamline_arena::{Access, grant::WORDS};
+use beamline_link::{Next, Reader, ReaderOptions, WireCaps};
+use beamline_media::ErrorCode;
+use false_owner::{
+    Owner, SEALED, SLOT, caps, honest_entry, in_order, is_typed, memfd, segment, touch, welcome, welcome_to,
 };
-use beamline_link::{ClientPolicy, Error, Limits, Next, Place, Publisher, Reader, ReaderOptions, WireCaps};
-use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, FramePool, PixelFormat, Size};
-use raw::{Chance, Raw, hello};
+use raw::{Chance, Raw};
 use rustix::{
-    event::{EventfdFlags, eventfd},
-    fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{MemfdFlags, OFlags, SealFlags},
-    net::{AddressFamily, SocketAddrUnix, SocketType, accept, bind, listen, socket},
+    fd::{AsFd, BorrowedFd},
+    fs::{OFlags, SealFlags},
+    net::accept,
 };
 use std::{
-    hint::black_box,
-    path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
-
-const SIZE: Size = Size::new(64, 32);
-/// Enough for a picture of that size, and whole pages.
-const SLOT: usize = 8192;
-
-/// Somebody who listens like an owner, and does what he likes.
-struct Owner {
-    _folder: tempfile::TempDir,
-    path: PathBuf,
-    listener: OwnedFd,
-    tell: SharedPage<TellPage>,
-    returns: SharedPage<ReturnPage>,
-    bell: OwnedFd,
-}
-
-impl Owner {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("studio");
-        let listener = socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
-        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-        listen(&listener, 8).unwrap();
-        Owner {
-            _folder: folder,
-            path,
-            listener,
-            tell: SharedPage::new("tell", true).unwrap(),
-            returns: SharedPage::new("returns", false).unwrap(),
-            bell: eventfd(0, EventfdFlags::NONBLOCK).unwrap(),
-        }
-    }
-
-    /// Hears the hello of one who joins.
-    fn accept(&self) -> Raw {
-        let raw = Raw(accept(&self.listener).unwrap(), self.path.clone());
-        assert!(raw.message(Duration::from_secs(5)).unwrap().0.contains("hello"));
-        raw
-    }
-
-    fn fds(&self) -> [BorrowedFd<'_>; 3] {
-        [self.tell.fd(), self.returns.fd(), self.bell.as_fd()]
-    }
-
-    fn join(&self, options: ReaderOptions) -> Result<Reader, Error> {
-        let pool = Arena::default().pool(PoolConfig::new("reader"));
-        Reader::connect(
-            &Place::new(self.path.to_str().unwrap()).unwrap(),
-            &pool,
-            options,
-            &|| false,
-        )
-    }
-
-    /// A reader that was welcomed as it should be.
-    fn welcomed(&self, options: ReaderOptions) -> (Reader, Raw) {
-        thread::scope(|scope| {
-            let owner = scope.spawn(|| {
-                let raw = self.accept();
-                raw.send_with(&welcome(), &self.fds()).unwrap();
-                raw
-            });
-            (self.join(options).unwrap(), owner.join().unwrap())
-        })
-    }
-}
-
-fn caps() -> WireCaps {
-    WireCaps::of(&Caps::raw(PixelFormat::I420, SIZE))
-}
-
-fn welcome() -> Vec<u8> {
-    welcome_to(&caps())
-}
-
-fn welcome_to(caps: &WireCaps) -> Vec<u8> {
-    let caps = serde_json::to_string(caps).unwrap();
-    format!("{{\"kind\":\"welcome\",\"id\":9,\"caps\":{caps},\"live\":true}}").into_bytes()
-}
-
-fn segment(number: u64, slot_size: u64, slots: u64) -> Vec<u8> {
-    format!("{{\"kind\":\"segment\",\"number\":{number},\"slot_size\":{slot_size},\"slots\":{slots}}}").into_bytes()
-}
-
-const SEALED: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
-
-fn memfd(len: usize, seals: SealFlags) -> OwnedFd {
-    let fd = rustix::fs::memfd_create("memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
-    rustix::fs::ftruncate(&fd, len as u64).unwrap();
-    rustix::fs::fcntl_add_seals(&fd, seals).unwrap();
-    fd
-}
-
-fn in_order(access: Access) -> ReaderOptions {
-    ReaderOptions {
-        policy: ClientPolicy::DropOldest,
-        access,
-        ..ReaderOptions::default()
-    }
-}
-
-/// An entry as an honest owner tells it: slot 0 of segment 0.
-fn honest_entry() -> Entry {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("studio");
-    let place = Place::new(path.to_str().unwrap()).unwrap();
-    let caps = Caps::raw(PixelFormat::I420, SIZE);
-    let publisher = Publisher::listen(place, caps, true, Limits::default()).unwrap();
-    let raw = Raw::connect(&path).unwrap();
-    raw.send(hello(4).as_bytes()).unwrap();
-    let (_, fds) = raw.message(Duration::from_secs(5)).unwrap();
-    let tell = SharedPage::<TellPage>::attach(fds.into_iter().next().unwrap(), Access::Read).unwrap();
-    let pool = FramePool::new(&Arena::default(), PoolConfig::new("honest"));
-    let frame = pool
-        .acquire(FrameInfo::new(PixelFormat::I420, SIZE), Wait::Grow)
-        .unwrap();
-    let frame = frame.freeze();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        publisher.publish(&frame);
-        let mut entry = [0; WORDS];
-        if tell.read(0, &mut entry) == Told::Entry {
-            return entry;
-        }
-        assert!(Instant::now() < deadline);
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Every byte that the frame says it has.
-fn touch(frame: &Frame) {
-    for plane in 0..frame.plane_count() {
-        let sum = frame
-            .plane_bytes(plane)
-            .0
-            .iter()
-            .fold(0u8, |sum, byte| sum.wrapping_add(*byte));
-        black_box(sum);
-    }
-}
-
-fn is_typed(error: &Error) {
-    let known = matches!(error.code(), ErrorCode::Data | ErrorCode::Quota | ErrorCode::DeviceLost);
-    assert!(known, "{error:?}");
-}
 
 #[test]
 fn a_welcome_that_cannot_be_is_a_typed_error() {
@@ -373,6 +225,31 @@ fn an_owner_that_never_stops_telling_does_not_keep_a_reader() {
 }
 
 #[test]
+fn who_is_asked_to_come_again_comes_again() {
+    let owner = Owner::new();
+    let crowded = b"{\"kind\":\"refused\",\"code\":\"Busy\",\"reason\":\"share-crowded\",\"message\":\"try again\"}";
+    for fills in [false, true] {
+        thread::scope(|scope| {
+            let welcoming = scope.spawn(|| {
+                // One is sent away after its hello, one before.
+                owner.accept().send(crowded).unwrap();
+                Raw(accept(&owner.listener).unwrap(), owner.path.clone())
+                    .send(crowded)
+                    .unwrap();
+                owner.welcome(fills)
+            });
+            let joined = if fills {
+                owner.join_to_fill().map(drop)
+            } else {
+                owner.join(ReaderOptions::default()).map(drop)
+            };
+            assert!(joined.is_ok(), "{joined:?}");
+            drop(welcoming.join().unwrap());
+        });
+    }
+}
+
+#[test]
 fn an_owner_that_says_nothing_or_goes_is_told_apart() {
     let owner = Owner::new();
     let looked = thread::scope(|scope| {
@@ -382,7 +259,7 @@ fn an_owner_that_says_nothing_or_goes_is_told_apart() {
             raw.wait(Duration::from_secs(10));
         });
         let began = Instant::now();
-        let looked = Reader::look(&Place::new(owner.path.to_str().unwrap()).unwrap());
+        let looked = Reader::look(&owner.place());
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
         silent.join().unwrap();
         looked

@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod raw;
+
 use beamline_arena::{Access, Arena, PoolConfig, Segment};
 use beamline_link::{
     ClientPolicy, Error, Host, Limits, Next, Place, Produced, Producer, ProducerOptions, Publisher, Reader,
     ReaderOptions,
 };
 use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, PixelFormat, Size};
+use raw::{Raw, hello_of_producer};
+use rustix::net::Shutdown;
 use std::{
     num::NonZeroU64,
     sync::mpsc::{Receiver, channel},
@@ -373,6 +377,78 @@ fn readers_are_told_how_the_one_producer_ended() {
             (_, other) => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn the_format_of_a_producer_that_cannot_be_welcomed_is_told_to_nobody() {
+    let studio = Studio::new();
+    let mut reader = studio.reader();
+    let raw = Raw::connect(studio.publisher.place().path()).unwrap();
+    // It says hello, and cannot be answered.
+    rustix::net::shutdown(&raw.0, Shutdown::Read).unwrap();
+    let large = Caps::raw(PixelFormat::I420, Size::new(640, 360));
+    raw.send(hello_of_producer(&large).as_bytes()).unwrap();
+    while raw.send(b"{}").is_ok() {
+        // Until the owner has let go of it.
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut producer = studio.producer();
+    let frame = fill(&mut producer, 1, SIZE);
+    producer.publish(&frame).unwrap();
+    assert!(matches!(studio.produced.recv_timeout(SOON).unwrap(), Produced::Caps(told) if told == caps()));
+    let (mut frames, mut formats) = (0, Vec::new());
+    while frames == 0 || formats.is_empty() {
+        match reader.next(SOON).unwrap() {
+            Next::Frame(..) => frames += 1,
+            Next::Caps(told) => formats.push(told),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(formats, [caps()]);
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_an_empty_picture_or_the_next_one() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    // All that it is granted ahead.
+    let mut held = Vec::new();
+    while let Some(frame) = producer.frame(info(0, SIZE), Duration::from_millis(20)).unwrap() {
+        held.push(frame);
+    }
+    assert_eq!(held.len(), ProducerOptions::default().ahead as usize);
+    let interrupt = producer.interrupt();
+    interrupt.interrupt();
+    assert!(
+        producer.frame(info(0, SIZE), Duration::MAX).unwrap().is_none(),
+        "it came before"
+    );
+    let begin = Instant::now();
+    let pause = Duration::from_millis(50);
+    assert!(producer.frame(info(0, SIZE), pause).unwrap().is_none());
+    assert!(begin.elapsed() >= pause, "once");
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| producer.frame(info(0, SIZE), Duration::MAX).unwrap().is_none());
+        thread::sleep(pause);
+        assert!(!waits.is_finished(), "it sleeps");
+        interrupt.interrupt();
+        assert!(waits.join().unwrap());
+    });
+    // And apart from the producer.
+    assert!(producer.frame(info(0, SIZE), Duration::ZERO).unwrap().is_none());
+    let waiter = producer.waiter();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| waiter.wait(Duration::MAX));
+        thread::sleep(pause);
+        assert!(!waits.is_finished(), "it sleeps");
+        // One that was dropped unfilled comes again.
+        drop(held.pop());
+        waits.join().unwrap();
+    });
+    assert!(producer.frame(info(0, SIZE), SOON).unwrap().is_some());
+    drop(producer);
+    // Of one that is gone.
+    interrupt.interrupt();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+use beamline_link::WireCaps;
+use beamline_media::Caps;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -27,6 +29,12 @@ pub(crate) struct Raw(pub(crate) OwnedFd, pub(crate) PathBuf);
 pub(crate) fn hello(hold: u32) -> String {
     let version = beamline_link::version();
     format!("{{\"kind\":\"hello\",\"version\":\"{version}\",\"hold\":{hold},\"queue\":4,\"policy\":\"drop-oldest\"}}")
+}
+
+/// The same of one that produces pictures of `caps`.
+pub(crate) fn hello_of_producer(caps: &Caps) -> String {
+    let caps = serde_json::to_string(&WireCaps::of(caps)).unwrap();
+    hello(4).replace("\"kind\"", &format!("\"produce\":{caps},\"kind\""))
 }
 
 impl Raw {
