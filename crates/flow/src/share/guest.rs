@@ -3,26 +3,63 @@
 use super::{ShareStats, stage::Stage};
 use crate::{Error, Runtime};
 use beamline_arena::{Error as ArenaError, PoolConfig, Wait};
-use beamline_link::{Failure, Place, Producer, ProducerOptions};
+use beamline_link::{Failure, Interrupt, Place, Producer, ProducerOptions, Waiter};
 use beamline_media::{Caps, Frame, FrameError, FrameInfo, FrameMut};
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-/// How often one who waits looks whether a slot was granted, and whether he is to stop.
-const TURN: Duration = Duration::from_millis(2);
+/// How long one who has no deadline sleeps at a time.
+const TURN: Duration = Duration::from_millis(250);
 
 /// What a share that takes producers is filled by.
 pub(super) struct Guest {
     name: String,
     /// Until the end: what it was granted and did not fill goes back then.
     producer: Mutex<Option<Producer>>,
+    interrupt: Interrupt,
+    queue: Queue,
     published: AtomicU64,
+}
+
+/// Those who wait for a slot. One of them sleeps at the link, which wakes one alone, and when it wakes it wakes the others: all look again.
+#[derive(Default)]
+struct Queue {
+    /// Whether one sleeps at the link.
+    led: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.led.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, waiter: Waiter, at_most: Duration, cancelled: &dyn Fn() -> bool) {
+        let mut led = self.lock();
+        // Under the lock: who is cancelled after this look is woken.
+        if cancelled() {
+            return;
+        }
+        if *led {
+            drop(self.changed.wait_timeout(led, at_most));
+            return;
+        }
+        *led = true;
+        drop(led);
+        waiter.wait(at_most);
+        *self.lock() = false;
+        self.changed.notify_all();
+    }
+
+    fn wake(&self) {
+        drop(self.lock());
+        self.changed.notify_all();
+    }
 }
 
 impl Guest {
@@ -34,6 +71,8 @@ impl Guest {
         match Producer::connect(place, &pool, caps, ProducerOptions::default(), &|| false) {
             Ok(producer) => Ok(Some(Guest {
                 name: place.name().to_owned(),
+                interrupt: producer.interrupt(),
+                queue: Queue::default(),
                 producer: Mutex::new(Some(producer)),
                 published: AtomicU64::new(0),
             })),
@@ -70,32 +109,38 @@ impl Stage for Guest {
     fn acquire(&self, info: FrameInfo, wait: Wait<'_>) -> Result<FrameMut, Error> {
         let pool = || format!("what the owner of '{}' grants", self.name);
         loop {
+            let waits = matches!(wait, Wait::Until { .. });
             // Nobody sleeps under the lock: others write meanwhile, some of them on the JavaScript thread.
-            let granted = self.with(|producer| producer.frame(info, Duration::ZERO))?;
+            let (granted, waiter) = self.with(|producer| {
+                let granted = producer.frame(info, Duration::ZERO)?;
+                let waiter = (waits && granted.is_none()).then(|| producer.waiter());
+                Ok((granted, waiter))
+            })?;
             if let Some(frame) = granted {
                 return Ok(frame);
             }
-            let (deadline, cancelled) = match wait {
-                Wait::Until { deadline, cancelled } => (deadline, cancelled),
+            let (Wait::Until { deadline, cancelled }, Some(waiter)) = (wait, waiter) else {
                 // Memory is the owner's to grow.
-                Wait::Grow | Wait::Never => return Err(Self::memory(ArenaError::Empty { pool: pool(), slots: 0 })),
+                return Err(Self::memory(ArenaError::Empty { pool: pool(), slots: 0 }));
             };
             if cancelled() {
                 return Err(Self::memory(ArenaError::Cancelled));
             }
-            if deadline.is_some_and(|d| Instant::now() >= d) {
+            let left = deadline.map_or(TURN, |d| d.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
                 return Err(Self::memory(ArenaError::Timeout {
                     pool: pool(),
                     in_use: 0,
                     slots: 0,
                 }));
             }
-            thread::sleep(TURN);
+            self.queue.wait(waiter, left, cancelled);
         }
     }
 
     fn interrupt(&self) {
-        // Who waits looks every few ms.
+        self.interrupt.interrupt();
+        self.queue.wake();
     }
 
     fn shows(&self, frame: &Frame) -> bool {
@@ -123,6 +168,9 @@ impl Stage for Guest {
         if let Err(error) = told {
             tracing::debug!(%error, "the owner was not told of the end");
         }
+        // Nothing is granted any more.
+        drop(producer);
+        self.interrupt();
     }
 
     fn stats(&self) -> ShareStats {
