@@ -3,10 +3,14 @@
 use super::{next, open, place, read, sum, until};
 use crate::support::{LONG, pattern, runtime};
 use beamline_flow::{
-    CaptureOptions, CaptureSession, FrameStream, Patience, Policy, Pop, Runtime, SharedOutput, SharedTrackConfig,
+    CaptureOptions, CaptureSession, Error, FrameStream, Patience, Policy, Pop, Runtime, SharedOutput, SharedTrackConfig,
 };
 use beamline_io::Cancel;
 use beamline_media::{FrameInfo, PixelFormat, Rational, Size};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 const SIZE: Size = Size::new(64, 32);
 
@@ -128,4 +132,44 @@ fn a_host_that_closes_is_told_to_its_producer() {
             .and_then(|frame| output.write(&frame.freeze(), None));
         written.is_err_and(|e| e.reason() == "owner-gone")
     });
+}
+
+/// Who waits for a slot sleeps at the link, of several one; what comes back, and a cancel, ends the wait of whom it concerns at once.
+#[test]
+fn those_who_wait_for_a_slot_of_a_host_are_woken_and_so_is_one_that_is_cancelled() {
+    let (ours, theirs, place) = (runtime(), runtime(), place());
+    let (_session, _stream) = host(&ours, &place.path);
+    let output = output(&theirs, &place.path);
+    let info = FrameInfo::new(PixelFormat::I420, SIZE);
+    let pause = Duration::from_millis(50);
+    // As many as are granted ahead.
+    let mut drawing: Vec<_> = (0..4).map(|_| output.frame(info, Some(&patience())).unwrap()).collect();
+    assert!(output.frame(info, None).is_err(), "no more come");
+    thread::scope(|scope| {
+        let waiting: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| output.frame(info, Some(&patience()))))
+            .collect();
+        thread::sleep(pause);
+        assert!(waiting.iter().all(|w| !w.is_finished()));
+        let begin = Instant::now();
+        drawing.truncate(1);
+        drawing.extend(waiting.into_iter().map(|w| w.join().unwrap().unwrap()));
+        assert!(begin.elapsed() < LONG / 4, "{:?}", begin.elapsed());
+    });
+    let patience = patience();
+    let took = thread::scope(|scope| {
+        let others: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| output.frame(info, Some(&patience)).err()))
+            .collect();
+        thread::sleep(pause);
+        assert!(others.iter().all(|w| !w.is_finished()));
+        let begin = Instant::now();
+        patience.cancel.cancel();
+        for other in others {
+            assert!(matches!(other.join().unwrap(), Some(Error::Cancelled)));
+        }
+        begin.elapsed()
+    });
+    // Not when one of them looked for himself again.
+    assert!(took < Duration::from_millis(150), "{took:?}");
 }
