@@ -1,14 +1,25 @@
-//! What hostile clients do, each in a function: before the hello, and past it with a grant in hand.
+//! What hostile clients do, each in a function: before the hello, and past it with a grant in hand. Readers here; what they say when they hand
+//! over is in `passing.rs`, those who produce are in `producing.rs`.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
-use crate::raw::{Chance, Raw, hello};
+mod passing;
+mod producing;
+mod stage;
+
+pub(crate) use producing::FILLERS;
+pub(crate) use stage::{Filler, Stage};
+
+use crate::{
+    bystanders::SIZE,
+    raw::{Chance, Raw, hello},
+};
 use beamline_arena::{
-    Access, Segment, SharedPage,
+    Access, Arena, Segment, SharedPage,
     grant::{ReturnPage, TellPage},
 };
-use beamline_link::Publisher;
-use beamline_media::Caps;
+use beamline_link::{Limits, Place, Publisher};
+use beamline_media::{Caps, PixelFormat};
 use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{FallocateFlags, Mode, OFlags, SealFlags},
@@ -17,7 +28,10 @@ use rustix::{
 };
 use std::{
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +42,9 @@ const LONG: Duration = Duration::from_secs(10);
 /// A client that was welcomed and holds a grant.
 pub(crate) struct Liar<'a> {
     raw: Raw,
+    /// What others call it.
+    id: u64,
+    page: SharedPage<TellPage>,
     tell: OwnedFd,
     returns: OwnedFd,
     wake: OwnedFd,
@@ -41,13 +58,46 @@ pub(crate) struct Studio {
     pub(crate) caps: Caps,
     pub(crate) refused_fds: AtomicU64,
     pub(crate) told_why: AtomicU64,
+    /// Whose the stages' memory is.
+    pub(crate) arena: Arena,
+    /// A reader that is stopped and holds all that it may, and one that is honest.
+    pub(crate) full: OnceLock<u64>,
+    pub(crate) honest: OnceLock<u64>,
+    /// The slowest answer of an owner to one who asks while, or after, he is lied to.
+    pub(crate) slowest: Mutex<Duration>,
+}
+
+impl Studio {
+    pub(crate) fn new(place: Place, arena: &Arena) -> Self {
+        let caps = Caps::raw(PixelFormat::I420, SIZE);
+        Studio {
+            publisher: Publisher::listen(place, caps.clone(), true, Limits::default()).unwrap(),
+            caps,
+            refused_fds: AtomicU64::new(0),
+            told_why: AtomicU64::new(0),
+            arena: arena.clone(),
+            full: OnceLock::new(),
+            honest: OnceLock::new(),
+            slowest: Mutex::default(),
+        }
+    }
+
+    fn honest(&self) -> u64 {
+        *self.honest.get().unwrap()
+    }
+
+    /// How long an owner took to answer.
+    pub(crate) fn took(&self, time: Duration) {
+        let mut slowest = self.slowest.lock().unwrap();
+        *slowest = time.max(*slowest);
+    }
 }
 
 pub(crate) type Lie = fn(&Liar<'_>, &mut Chance);
 pub(crate) type StrangeLie = fn(&Raw, &mut Chance);
 
 /// Past the hello, with a grant in hand.
-pub(crate) const KINDS: [(&str, Lie); 14] = [
+pub(crate) const KINDS: [(&str, Lie); 20] = [
     ("scribbles", scribbles),
     ("maps for writing", maps_for_writing),
     ("says what cannot be", says_what_cannot_be),
@@ -62,6 +112,12 @@ pub(crate) const KINDS: [(&str, Lie); 14] = [
     ("drains its bell", drains_its_bell),
     ("too short and too long", too_short_and_too_long),
     ("closes by half", closes_by_half),
+    ("passes what it does not hold", passing::what_it_does_not_hold),
+    ("passes another use of a slot", passing::another_use_of_a_slot),
+    ("passes to itself", passing::to_itself),
+    ("passes to nobody", passing::to_nobody),
+    ("passes to one that is full", passing::to_one_that_is_full),
+    ("floods with passes", passing::floods),
 ];
 
 /// Before it.
@@ -290,18 +346,12 @@ pub(crate) fn crowd(raw: &Raw) {
 }
 
 impl<'a> Liar<'a> {
-    /// Joins, and waits for a grant. Like a reader it comes again when it is asked to, among crowds that say nothing.
+    /// Joins, and waits for a grant.
     pub(crate) fn join(path: &Path, studio: &'a Studio) -> Self {
-        let (raw, fds) = loop {
-            let raw = Raw::connect(path).expect("the owner listens");
-            // Who was sent away meanwhile cannot be heard.
-            let _ = raw.send(hello(4).as_bytes());
-            let (said, fds) = raw.message(LONG).expect("an answer");
-            if said.contains("\"welcome\"") {
-                break (raw, fds);
-            }
-            assert!(said.contains("share-crowded"), "{said}");
-        };
+        // It would take what it hands to itself.
+        let hello = hello(4).replace("\"hold\"", "\"take_handed\":true,\"hold\"");
+        let (raw, said, fds) = joined(path, &hello);
+        let id = number(&said, "id");
         let [tell, returns, wake] = <[OwnedFd; 3]>::try_from(fds).unwrap();
         let (said, segment) = loop {
             let (said, fds) = raw.message(LONG).expect("a segment");
@@ -309,8 +359,6 @@ impl<'a> Liar<'a> {
                 break (said, fd);
             }
         };
-        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-        let number = |name: &str| said[name].as_u64().unwrap();
         let page = SharedPage::<TellPage>::attach(tell.try_clone().unwrap(), Access::Read).unwrap();
         let deadline = Instant::now() + LONG;
         while page.written() == 0 {
@@ -319,17 +367,47 @@ impl<'a> Liar<'a> {
         }
         Liar {
             raw,
+            id,
+            page,
             tell,
             returns,
             wake,
-            segment: (segment, number("slot_size") as usize, number("slots") as u32),
+            segment: (
+                segment,
+                number(&said, "slot_size") as usize,
+                number(&said, "slots") as u32,
+            ),
             studio,
         }
     }
 
     /// Whether the owner says why it cuts us off.
     pub(crate) fn is_told_why(&self) -> bool {
-        let said = || self.raw.message(Duration::from_millis(500));
-        std::iter::from_fn(said).any(|(message, _)| message.contains("share-protocol"))
+        is_told_why(&self.raw)
     }
+}
+
+fn is_told_why(raw: &Raw) -> bool {
+    let said = || raw.message(Duration::from_millis(500));
+    std::iter::from_fn(said).any(|(message, _)| message.contains("share-protocol"))
+}
+
+/// A socket that was welcomed, what was said, and the fds. Like a reader it comes again when it is asked to, among crowds that say nothing.
+fn joined(path: &Path, hello: &str) -> (Raw, String, Vec<OwnedFd>) {
+    loop {
+        let raw = Raw::connect(path).expect("the owner listens");
+        // Who was sent away meanwhile cannot be heard.
+        let _ = raw.send(hello.as_bytes());
+        let (said, fds) = raw.message(LONG).expect("an answer");
+        if said.contains("\"welcome\"") {
+            return (raw, said, fds);
+        }
+        assert!(said.contains("share-crowded"), "{said}");
+    }
+}
+
+/// A number in what was said.
+fn number(said: &str, name: &str) -> u64 {
+    let said: serde_json::Value = serde_json::from_str(said).unwrap();
+    said[name].as_u64().unwrap()
 }
