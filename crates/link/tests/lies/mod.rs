@@ -97,7 +97,7 @@ pub(crate) type Lie = fn(&Liar<'_>, &mut Chance);
 pub(crate) type StrangeLie = fn(&Raw, &mut Chance);
 
 /// Past the hello, with a grant in hand.
-pub(crate) const KINDS: [(&str, Lie); 20] = [
+pub(crate) const KINDS: [(&str, Lie); 21] = [
     ("scribbles", scribbles),
     ("maps for writing", maps_for_writing),
     ("says what cannot be", says_what_cannot_be),
@@ -114,6 +114,7 @@ pub(crate) const KINDS: [(&str, Lie); 20] = [
     ("closes by half", closes_by_half),
     ("passes what it does not hold", passing::what_it_does_not_hold),
     ("passes another use of a slot", passing::another_use_of_a_slot),
+    ("passes what it has given back", passing::what_it_has_given_back),
     ("passes to itself", passing::to_itself),
     ("passes to nobody", passing::to_nobody),
     ("passes to one that is full", passing::to_one_that_is_full),

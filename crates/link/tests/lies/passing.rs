@@ -3,7 +3,10 @@
 
 use super::{LONG, Liar};
 use crate::raw::Chance;
-use beamline_arena::grant::{Told, WORDS};
+use beamline_arena::{
+    Access, SharedPage,
+    grant::{ReturnPage, Told, WORDS},
+};
 use beamline_link::{FrameMessage, FromClient, SlotAt};
 use rustix::io::Errno;
 use std::{
@@ -13,11 +16,20 @@ use std::{
 };
 
 impl Liar<'_> {
+    /// Where the frame lies that was told by this entry.
+    fn told(&self, number: u32) -> SlotAt {
+        let mut words = [0; WORDS];
+        assert_eq!(
+            self.page.read(number, &mut words),
+            Told::Entry,
+            "nothing is told over it"
+        );
+        FrameMessage::decode(&words).unwrap().slots[0]
+    }
+
     /// Where the frame lies that it was told of first. It has read none, so it holds it.
     fn first(&self) -> SlotAt {
-        let mut words = [0; WORDS];
-        assert_eq!(self.page.read(0, &mut words), Told::Entry, "nothing is told over it");
-        FrameMessage::decode(&words).unwrap().slots[0]
+        self.told(0)
     }
 
     fn pass(&self, ticket: u32, to: u64, slot: SlotAt) -> Result<(), Errno> {
@@ -66,6 +78,21 @@ pub(crate) fn another_use_of_a_slot(liar: &Liar<'_>, chance: &mut Chance) {
     };
     liar.pass(1, liar.studio.honest(), slot).unwrap();
     assert_eq!(liar.answer(), None, "{slot:?} was passed on");
+}
+
+pub(crate) fn what_it_has_given_back(liar: &Liar<'_>, _: &mut Chance) {
+    let slot = liar.first();
+    let returns = liar.returns.try_clone().unwrap();
+    let returns = SharedPage::<ReturnPage>::attach(returns, Access::Shared).unwrap();
+    let _ = returns.give_back(usize::from(slot.segment), usize::from(slot.slot), &liar.page);
+    // Whoever asks for the books hears first what came back.
+    drop(liar.studio.publisher.readers());
+    liar.pass(1, liar.studio.honest(), slot).unwrap();
+    if liar.answer().is_some() {
+        // Another liar may have handed it the very same frame.
+        let again = (1..liar.page.written()).any(|number| liar.told(number) == slot);
+        assert!(again, "{slot:?} was passed on");
+    }
 }
 
 pub(crate) fn to_itself(liar: &Liar<'_>, _: &mut Chance) {
