@@ -19,7 +19,7 @@ use rustix::{
 };
 use std::{
     sync::{
-        Arc, Weak,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     thread,
@@ -48,6 +48,9 @@ pub(crate) struct Ear {
     socket: Arc<Socket>,
     news: News,
     vain: Vain,
+    /// How often there was something for those who wait beside the client: its socket has said something, or another has heard it.
+    happenings: Mutex<u64>,
+    more: Condvar,
 }
 
 /// Wakes that came with nothing: the owner's, who can wake as often as it likes and must not keep us busy. So there are at most
@@ -89,7 +92,30 @@ impl Ear {
             socket: Arc::clone(socket),
             news: News::default(),
             vain: Vain::default(),
+            happenings: Mutex::new(0),
+            more: Condvar::new(),
         })
+    }
+
+    fn happenings(&self) -> MutexGuard<'_, u64> {
+        self.happenings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much has happened: to be asked before one looks, for [`Ear::wait_for_more`] after it.
+    pub(crate) fn so_far(&self) -> u64 {
+        *self.happenings()
+    }
+
+    /// Those who wait beside the client look again.
+    pub(crate) fn happened(&self) {
+        *self.happenings() += 1;
+        self.more.notify_all();
+    }
+
+    /// Waits until more has happened than `so_far`. For those who are not the client: that one goes on sleeping.
+    pub(crate) fn wait_for_more(&self, so_far: u64, at_most: Duration) {
+        let same = |now: &mut u64| *now == so_far;
+        drop(self.more.wait_timeout_while(self.happenings(), at_most, same));
     }
 
     /// Takes note of one kind of news. True when there were some.
@@ -131,6 +157,9 @@ impl Ear {
     pub(crate) fn tell(&self, news: u32) {
         self.news.note(news);
         self.wake();
+        if news & SAID != 0 {
+            self.happened();
+        }
     }
 
     /// Whether it is to be woken again, or is on its way.
@@ -146,7 +175,7 @@ impl Ear {
     }
 
     /// Sleeps until more than `read` entries are told, there are news, or a while; now and then for nothing.
-    fn sleep_until_told(&self, read: u32, at_most: Option<Duration>) {
+    pub(crate) fn sleep_until_told(&self, read: u32, at_most: Option<Duration>) {
         if self.vain.too_many() {
             return self.vain.be_deaf(at_most);
         }
@@ -181,7 +210,7 @@ pub(crate) fn sleep(ear: &Arc<Ear>, watched: &mut Option<Watched>, read: u32, at
     ear.sleep_until_told(read, at_most);
 }
 
-fn is_watched(ear: &Arc<Ear>, watched: &mut Option<Watched>) -> bool {
+pub(crate) fn is_watched(ear: &Arc<Ear>, watched: &mut Option<Watched>) -> bool {
     if watched.is_none() {
         match lookout::watch(ear) {
             Ok(now) => *watched = Some(now),
@@ -192,7 +221,7 @@ fn is_watched(ear: &Arc<Ear>, watched: &mut Option<Watched>) -> bool {
 }
 
 /// One whose socket nobody watches looks at it itself.
-fn patience(watched: bool, at_most: Option<Duration>) -> Option<Duration> {
+pub(crate) fn patience(watched: bool, at_most: Option<Duration>) -> Option<Duration> {
     if watched {
         return at_most;
     }

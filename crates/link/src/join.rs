@@ -3,13 +3,14 @@
 use crate::{
     error::Error,
     message::SlotAt,
+    peer::Peer,
     place::Place,
     socket::{Received, Socket},
-    wire::{CROWDED, FromClient, Hello, ToClient},
+    wire::{CROWDED, Failure, FromClient, Hello, ToClient},
 };
 use beamline_arena::{FarPool, Lease};
 use beamline_media::Caps;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -23,6 +24,20 @@ pub(crate) const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 const COME_AGAIN: Duration = Duration::from_millis(2);
 /// How often a client whose socket is not watched looks at it.
 pub(crate) const LOOK: Duration = Duration::from_millis(40);
+
+/// What a share is called that came without its name.
+pub(crate) const INHERITED: &str = "an inherited share";
+
+/// How a link has ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Over {
+    /// The owner has said so.
+    End,
+    /// The same, and why.
+    Failed(Failure),
+    /// Without a word.
+    Gone,
+}
 
 /// The owner's answer to a hello.
 pub(crate) struct Welcome {
@@ -47,6 +62,17 @@ pub(crate) fn join(place: &Place, hello: &Hello, cancelled: &dyn Fn() -> bool) -
             greeted => return Ok((socket, greeted?)),
         }
     }
+}
+
+/// Says hello over an inherited socket, at whose other end the kernel cannot tell who has it, and waits for the owner's answer.
+pub(crate) fn invited(socket: &Socket, hello: &Hello, cancelled: &dyn Fn() -> bool) -> Result<Welcome, Error> {
+    let ourselves = Peer::ourselves();
+    let hello = Hello {
+        pid: Some(ourselves.pid),
+        ..hello.clone()
+    };
+    let fds: Vec<_> = ourselves.pidfd.iter().map(AsFd::as_fd).collect();
+    greet(socket, INHERITED, &hello, &fds, cancelled)
 }
 
 /// Says hello, and waits for the owner's answer.

@@ -28,6 +28,7 @@
 //! | `join.rs` | what all clients do alike |
 //! | `reader.rs` | a client that reads |
 //! | `ear.rs`, `lookout.rs` | what wakes a client that sleeps, besides frames; the thread that watches sockets for all |
+//! | `hearing.rs` | what a reader's socket says, whoever hears it |
 //! | `passer.rs` | frames from client to client |
 //! | `producer.rs` | a client that fills frames |
 //! | `invite.rs`, `peer.rs` | a link over an inherited socket; who is at its other end |
@@ -38,6 +39,7 @@
 mod client;
 mod ear;
 mod error;
+mod hearing;
 mod hosting;
 mod invite;
 mod join;

@@ -1,32 +1,27 @@
 //! The client's side: frames of another process, in its memory.
 
 use crate::{
-    ear::{Ear, INTERRUPTED, Interrupt, SAID, TURNS, sleep},
+    ear::{Ear, INTERRUPTED, Interrupt, SAID, TURNS, patience},
     error::Error,
+    hearing::Hearing,
     invite,
-    join::{self, LOOK, LOOK_PATIENCE, Welcome, greet, greeting, told_of_memory},
-    lookout::Watched,
+    join::{self, INHERITED, LOOK, LOOK_PATIENCE, Over, Welcome, greeting},
     message::{FrameMessage, SLOTS_MAX},
     passer::Passer,
-    peer::Peer,
     place::Place,
     socket::{Socket, bell},
-    wire::{ClientPolicy, FromClient, Hello, ToClient},
+    wire::{ClientPolicy, FromClient, Hello},
 };
 use beamline_arena::{
     Access, FarPool, Lease, Pool, SharedPage,
     grant::{Entry, RING, Told, WORDS},
 };
 use beamline_media::{Caps, Frame};
-use rustix::fd::AsFd;
 use std::{
     num::NonZeroU64,
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// What a share is called that came without its name.
-const INHERITED: &str = "an inherited share";
 
 /// How a share is read.
 #[derive(Clone, Copy, Debug)]
@@ -87,12 +82,11 @@ pub enum Next {
 /// A share that was joined. One thread reads; frames may live on any, and longer than it.
 #[derive(Debug)]
 pub struct Reader {
-    name: String,
-    socket: Arc<Socket>,
+    hearing: Arc<Hearing>,
     pool: Arc<FarPool>,
     ear: Arc<Ear>,
     /// From its first sleep on.
-    watched: Option<Watched>,
+    watched: bool,
     options: ReaderOptions,
     caps: Caps,
     live: bool,
@@ -108,14 +102,6 @@ pub struct Reader {
     over: Option<Over>,
     skipped: u64,
     id: u64,
-    passer: Passer,
-}
-
-#[derive(Debug)]
-enum Over {
-    End,
-    Failed(crate::wire::Failure),
-    Gone,
 }
 
 impl Reader {
@@ -167,13 +153,7 @@ impl Reader {
         options: ReaderOptions,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
-        let ourselves = Peer::ourselves();
-        let hello = Hello {
-            pid: Some(ourselves.pid),
-            ..options.hello()
-        };
-        let fds: Vec<_> = ourselves.pidfd.iter().map(AsFd::as_fd).collect();
-        let welcome = greet(&socket, INHERITED, &hello, &fds, cancelled)?;
+        let welcome = join::invited(&socket, &options.hello(), cancelled)?;
         Self::new(socket, INHERITED, welcome, pool, options)
     }
 
@@ -186,13 +166,12 @@ impl Reader {
         let tell = SharedPage::attach(tell, Access::Read)?;
         let returns = SharedPage::attach(returns, Access::Shared)?;
         let pool = Arc::new(FarPool::new(pool, options.access, tell, returns, wake, socket.clone()));
+        let hearing = Hearing::new(name, socket, Arc::clone(&pool));
         Ok(Reader {
-            name: name.into(),
-            passer: Passer::new(name, Arc::clone(&socket), Arc::clone(&pool)),
-            ear: Ear::new(&pool, &socket),
-            watched: None,
+            ear: Arc::clone(&hearing.ear),
+            hearing,
+            watched: false,
             pool,
-            socket,
             options,
             caps,
             live,
@@ -266,7 +245,7 @@ impl Reader {
                 self.caps = caps.clone();
                 return Ok(Next::Caps(caps));
             }
-            if self.watched.is_none() && self.over.is_none() && self.looked.elapsed() >= LOOK {
+            if !self.watched && self.over.is_none() && self.looked.elapsed() >= LOOK {
                 self.looked = Instant::now();
                 self.hear()?;
                 continue;
@@ -274,7 +253,7 @@ impl Reader {
             match &self.over {
                 Some(Over::End) => return Ok(Next::End),
                 Some(Over::Failed(failure)) => return Err(Error::Told(failure.clone())),
-                Some(Over::Gone) => return Err(Error::Gone(self.name.clone())),
+                Some(Over::Gone) => return Err(Error::Gone(self.hearing.name.clone())),
                 None => {}
             }
             if self.ear.take(INTERRUPTED) || !self.sleep(timeout, &mut deadline) {
@@ -302,7 +281,10 @@ impl Reader {
                 return false;
             }
         }
-        sleep(&self.ear, &mut self.watched, self.read, left);
+        if !self.watched {
+            self.watched = self.hearing.watch();
+        }
+        self.ear.sleep_until_told(self.read, patience(self.watched, left));
         true
     }
 
@@ -388,27 +370,15 @@ impl Reader {
     /// Hands frames of this share to others of its clients, from any thread.
     #[must_use]
     pub fn passer(&self) -> Passer {
-        self.passer.clone()
+        Passer(Arc::clone(&self.hearing))
     }
 
-    /// As [`Passer::pass`], and hears the answer itself: for whoever reads and hands over on one thread.
+    /// As [`Passer::pass`].
     ///
     /// # Errors
     /// As [`Passer::pass`].
     pub fn pass(&mut self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error> {
-        let ticket = self.passer.ask(frame, to)?;
-        let deadline = Instant::now() + timeout;
-        loop {
-            self.hear()?;
-            if let Some(answer) = self.passer.taken(ticket) {
-                return answer;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.passer.give_up(ticket));
-            }
-            self.socket.wait(left);
-        }
+        self.passer().pass(frame, to, timeout)
     }
 
     /// Gives a frame back by half and loses it, as a process does that is killed there. For tests alone.
@@ -419,41 +389,25 @@ impl Reader {
         }
     }
 
-    /// Reads what the socket has; of an owner that never stops only the first.
+    /// Hears what the socket has, of an owner that never stops only the first; and takes over what others have heard of it.
     fn hear(&mut self) -> Result<(), Error> {
-        let ear = Arc::clone(&self.ear);
-        if !ear.hear(|message, fds| self.heard(message, fds))? {
-            self.over.get_or_insert(Over::Gone);
-            self.passer.end();
+        let mut heard = self.hearing.lock();
+        let outcome = self.hearing.hear(&mut heard);
+        self.pending = heard.caps.take().or(self.pending.take());
+        if heard.over.is_some() {
+            self.over.clone_from(&heard.over);
         }
-        Ok(())
-    }
-
-    fn heard(&mut self, message: ToClient, fds: Vec<rustix::fd::OwnedFd>) -> Result<(), Error> {
-        match message {
-            ToClient::Segment { .. } | ToClient::Forget { .. } => {
-                told_of_memory(&self.pool, &self.socket, &message, fds)?;
-            }
-            ToClient::Caps(caps) => {
-                let caps = caps.to_media();
-                self.pending = Some(caps.ok_or_else(|| Error::Protocol("a format that nobody knows".into()))?);
-            }
-            ToClient::End => self.over = Some(Over::End),
-            ToClient::Failed(failure) | ToClient::Refused(failure) => self.over = Some(Over::Failed(failure)),
-            ToClient::Passed { ticket, taken } => self.passer.heard(ticket, taken),
-            ToClient::Welcome { .. } => return Err(Error::Protocol("a second welcome".into())),
-        }
-        Ok(())
+        heard.wrong.take().map_or(outcome, Err)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.passer.end();
+        self.hearing.leave();
         if self.kept {
             drop(self.leases());
         }
         // Frames that are still open live on, and with them the socket: without this the owner would go on granting.
-        let _ = self.socket.send(&FromClient::Bye { read: self.read }, &[]);
+        let _ = self.hearing.socket.send(&FromClient::Bye { read: self.read }, &[]);
     }
 }

@@ -1,122 +1,18 @@
-//! A client that fills frames in the owner's memory; frames from client to client through the owner.
-
-#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+//! A client that fills frames in the owner's memory.
 
 mod raw;
+mod studio;
 
-use beamline_arena::{Access, Arena, PoolConfig, Segment};
-use beamline_link::{
-    ClientPolicy, Error, Host, Limits, Next, Place, Produced, Producer, ProducerOptions, Publisher, Reader,
-    ReaderOptions,
-};
-use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, PixelFormat, Size};
+use beamline_arena::{Access, Segment};
+use beamline_link::{Error, Next, Produced, ProducerOptions};
+use beamline_media::{Caps, ErrorCode, PixelFormat, Size};
 use raw::{Raw, hello_of_producer};
 use rustix::net::Shutdown;
 use std::{
-    num::NonZeroU64,
-    sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
 };
-
-const SIZE: Size = Size::new(64, 32);
-const SOON: Duration = Duration::from_secs(5);
-
-fn caps() -> Caps {
-    Caps::raw(PixelFormat::I420, SIZE)
-}
-
-/// An owner that takes producers, in a folder of its own.
-struct Studio {
-    _folder: tempfile::TempDir,
-    arena: Arena,
-    publisher: Publisher,
-    produced: Receiver<Produced>,
-}
-
-impl Studio {
-    fn new() -> Self {
-        Self::with(u64::MAX)
-    }
-
-    fn with(max_bytes: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::new(folder.path().join("decoded").to_str().unwrap()).unwrap();
-        let arena = Arena::default();
-        let (sender, produced) = channel();
-        let host = Host {
-            arena: arena.clone(),
-            max_bytes,
-            producers: 1,
-            sink: Box::new(move |what| drop(sender.send(what))),
-        };
-        let publisher = Publisher::host(place, caps(), Limits::default(), host).unwrap();
-        Studio {
-            _folder: folder,
-            arena,
-            publisher,
-            produced,
-        }
-    }
-
-    fn producer(&self) -> Producer {
-        let pool = Arena::default().pool(PoolConfig::new("producer"));
-        let options = ProducerOptions::default();
-        Producer::connect(self.publisher.place(), &pool, caps(), options, &|| false).unwrap()
-    }
-
-    fn reader(&self) -> Reader {
-        let pool = Arena::default().pool(PoolConfig::new("reader"));
-        let options = ReaderOptions {
-            policy: ClientPolicy::DropNewest,
-            take_handed: true,
-            ..ReaderOptions::default()
-        };
-        Reader::connect(self.publisher.place(), &pool, options, &|| false).unwrap()
-    }
-
-    /// The next picture that the owner is told of.
-    fn frame(&self) -> Frame {
-        loop {
-            match self.produced.recv_timeout(SOON).unwrap() {
-                Produced::Frame(frame) => return frame,
-                Produced::Caps(_) => {}
-                other => panic!("{other:?} instead of a frame"),
-            }
-        }
-    }
-
-    fn until_live(&self, slots: u64) {
-        let deadline = Instant::now() + SOON;
-        while self.arena.stats().live != slots && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(1));
-        }
-        assert_eq!(self.arena.stats().live, slots);
-    }
-}
-
-fn info(number: i64, size: Size) -> FrameInfo {
-    FrameInfo {
-        timestamp_us: Some(number * 40_000),
-        ..FrameInfo::new(PixelFormat::I420, size)
-    }
-}
-
-/// A picture whose bytes are all `number`.
-fn fill(producer: &mut Producer, number: i64, size: Size) -> Frame {
-    let mut frame = producer.frame(info(number, size), SOON).unwrap().unwrap();
-    for plane in 0..3 {
-        frame.plane_mut(plane).0.fill(number as u8);
-    }
-    frame.freeze()
-}
-
-fn next(reader: &mut Reader) -> (Frame, u64) {
-    match reader.next(SOON).unwrap() {
-        Next::Frame(frame, number) => (frame, number),
-        other => panic!("{other:?} instead of a frame"),
-    }
-}
+use studio::{SIZE, SOON, Studio, caps, fill, info, next};
 
 #[test]
 fn what_a_producer_fills_the_owner_and_its_readers_see_without_a_copy() {
@@ -256,67 +152,6 @@ fn a_picture_is_told_once_and_only_one_of_this_share() {
     assert!(matches!(producer.publish(&strange), Err(Error::NotOurs)));
 }
 
-#[test]
-fn a_second_producer_and_a_share_with_a_source_of_its_own_refuse() {
-    let studio = Studio::new();
-    let _first = studio.producer();
-    let pool = Arena::default().pool(PoolConfig::new("producer"));
-    let join = |place: &Place| Producer::connect(place, &pool, caps(), ProducerOptions::default(), &|| false);
-    let error = join(studio.publisher.place()).unwrap_err();
-    assert_eq!((error.code(), error.reason()), (ErrorCode::Busy, "share-produced"));
-    let folder = tempfile::tempdir().unwrap();
-    let place = Place::new(folder.path().join("camera").to_str().unwrap()).unwrap();
-    let publisher = Publisher::listen(place, caps(), true, Limits::default()).unwrap();
-    let error = join(publisher.place()).unwrap_err();
-    assert_eq!(
-        (error.code(), error.reason()),
-        (ErrorCode::NotSupported, "share-not-hosted")
-    );
-}
-
-#[test]
-fn a_frame_goes_from_client_to_client_while_the_first_still_holds_it() {
-    let studio = Studio::new();
-    let mut producer = studio.producer();
-    let (mut a, mut b) = (studio.reader(), studio.reader());
-    let frame = fill(&mut producer, 7, SIZE);
-    producer.publish(&frame).unwrap();
-    drop((frame, studio.frame(), next(&mut b)));
-    let (mine, _) = next(&mut a);
-    assert!(a.pass(&mine, b.id(), SOON).unwrap());
-    drop(mine);
-    let Next::Handed(handed, from) = b.next(SOON).unwrap() else {
-        panic!("nothing was handed over");
-    };
-    assert_eq!(from, a.id());
-    let told = FrameInfo {
-        handed_by: NonZeroU64::new(a.id()),
-        ..info(7, SIZE)
-    };
-    assert_eq!(handed.info(), &told);
-    assert!(handed.plane_bytes(0).0.iter().all(|b| *b == 7));
-    drop(producer);
-    // B's hold alone keeps it.
-    studio.until_live(1);
-    drop(handed);
-    studio.until_live(0);
-}
-
-#[test]
-fn only_what_one_holds_can_be_passed_and_only_to_somebody_who_is_there() {
-    let studio = Studio::new();
-    let mut producer = studio.producer();
-    let (mut a, mut b) = (studio.reader(), studio.reader());
-    let frame = fill(&mut producer, 7, SIZE);
-    producer.publish(&frame).unwrap();
-    let (mine, _) = next(&mut a);
-    drop(next(&mut b));
-    assert!(!a.pass(&mine, 4711, SOON).unwrap(), "no such client");
-    assert!(matches!(a.pass(&frame, b.id(), SOON), Err(Error::NotOurs)));
-    assert!(a.pass(&mine, b.id(), SOON).unwrap(), "and the share goes on");
-    assert!(matches!(b.next(SOON).unwrap(), Next::Handed(..)));
-}
-
 /// The fd of a segment is in every reader's hands: it must not give it a way to change what others see.
 #[test]
 fn readers_can_not_map_what_a_producer_fills_for_writing() {
@@ -349,33 +184,6 @@ fn a_producer_may_change_its_size_as_often_as_it_likes() {
         producer.publish(&frame).unwrap();
         drop(frame);
         assert_eq!(studio.frame().info().coded, size);
-    }
-}
-
-#[test]
-fn readers_are_told_how_the_one_producer_ended() {
-    for clean in [true, false] {
-        let studio = Studio::new();
-        let mut producer = studio.producer();
-        let mut reader = studio.reader();
-        let frame = fill(&mut producer, 1, SIZE);
-        producer.publish(&frame).unwrap();
-        drop((frame, next(&mut reader)));
-        if clean {
-            producer.end().unwrap();
-        }
-        drop(producer);
-        let last = loop {
-            match reader.next(SOON) {
-                Ok(Next::Caps(_) | Next::Nothing) => {}
-                other => break other,
-            }
-        };
-        match (clean, last) {
-            (true, Ok(Next::End)) => {}
-            (false, Err(error)) => assert_eq!(error.reason(), "producer-gone"),
-            (_, other) => panic!("{other:?}"),
-        }
     }
 }
 
@@ -449,85 +257,4 @@ fn an_interrupt_ends_the_wait_for_an_empty_picture_or_the_next_one() {
     drop(producer);
     // Of one that is gone.
     interrupt.interrupt();
-}
-
-#[test]
-fn a_host_that_closes_takes_back_what_a_producer_has_not_shown() {
-    let studio = Studio::new();
-    let mut producer = studio.producer();
-    let _drawing = producer.frame(info(1, SIZE), SOON).unwrap().unwrap();
-    studio.publisher.close();
-    studio.until_live(0);
-    let deadline = Instant::now() + SOON;
-    while !studio.publisher.is_finished() {
-        assert!(
-            Instant::now() < deadline,
-            "its thread waits for a producer that does nothing"
-        );
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-#[test]
-fn what_is_handed_over_is_taken_at_once_or_not_at_all() {
-    let studio = Studio::new();
-    let mut producer = studio.producer();
-    let (mut a, b) = (studio.reader(), studio.reader());
-    for number in 0..4 {
-        let frame = fill(&mut producer, number, SIZE);
-        producer.publish(&frame).unwrap();
-        drop((frame, studio.frame()));
-    }
-    // B holds as many as it may.
-    let (mine, _) = next(&mut a);
-    assert!(!a.pass(&mine, b.id(), SOON).unwrap());
-    let readers = studio.publisher.readers();
-    assert!(readers.iter().all(|r| r.waiting == 0), "{readers:?}");
-}
-
-#[test]
-fn nobody_is_handed_what_he_did_not_ask_for() {
-    let studio = Studio::new();
-    let mut producer = studio.producer();
-    let (mut a, pool) = (studio.reader(), Arena::default().pool(PoolConfig::new("reader")));
-    let mut b = Reader::connect(studio.publisher.place(), &pool, ReaderOptions::default(), &|| false).unwrap();
-    let frame = fill(&mut producer, 7, SIZE);
-    producer.publish(&frame).unwrap();
-    let (mine, _) = next(&mut a);
-    drop(next(&mut b));
-    assert!(!a.pass(&mine, b.id(), SOON).unwrap());
-    assert!(matches!(b.next(Duration::from_millis(20)).unwrap(), Next::Nothing));
-    let takes: Vec<_> = studio
-        .publisher
-        .readers()
-        .iter()
-        .map(|r| (r.id, r.takes_handed))
-        .collect();
-    assert!(takes.contains(&(a.id(), true)) && takes.contains(&(b.id(), false)));
-}
-
-#[test]
-fn a_frame_that_was_held_for_long_is_handed_over_as_the_owner_told_it() {
-    let studio = Studio::new();
-    let mut producer = studio.producer();
-    let (mut a, mut b) = (studio.reader(), studio.reader());
-    let show = |producer: &mut Producer, number| {
-        let frame = fill(producer, number, SIZE);
-        producer.publish(&frame).unwrap();
-        drop((frame, studio.frame()));
-    };
-    show(&mut producer, 1);
-    let (mine, _) = next(&mut a);
-    drop(next(&mut b));
-    // More than a ring has entries.
-    for number in 2..300 {
-        show(&mut producer, number);
-        drop((next(&mut a), next(&mut b)));
-    }
-    assert!(a.pass(&mine, b.id(), SOON).unwrap());
-    let Next::Handed(handed, _) = b.next(SOON).unwrap() else {
-        panic!("nothing was handed over");
-    };
-    assert_eq!(handed.info().timestamp_us, mine.info().timestamp_us);
-    assert!(handed.plane_bytes(0).0.iter().all(|b| *b == 1));
 }
