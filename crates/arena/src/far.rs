@@ -112,6 +112,19 @@ impl FarPool {
         self.segments.get(number as usize).is_some_and(|s| lock(s).is_some())
     }
 
+    /// Slots of all segments that are attached, and how many of them are held here. Cost: a look at each.
+    #[must_use]
+    pub fn slots(&self) -> (u32, u32) {
+        let of = |place: &Mutex<Option<SizeClass>>| {
+            let place = lock(place);
+            place
+                .as_ref()
+                .map_or((0, 0), |class| (class.0.slots(), class.0.far_in_use()))
+        };
+        let all = self.segments.iter().map(of);
+        all.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
+    }
+
     /// Maps segment `number` of the link.
     ///
     /// # Errors

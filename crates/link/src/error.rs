@@ -27,6 +27,9 @@ pub enum Error {
     /// The other process is gone.
     #[error("the process that shares '{0}' has ended")]
     Gone(String),
+    /// Whoever took our frames takes no more.
+    #[error("the process that hosts '{0}' has closed it: nobody takes frames any more")]
+    Ended(String),
     /// The other side does not speak as it must.
     #[error("the other process broke the protocol: {0}")]
     Protocol(String),
@@ -37,7 +40,7 @@ pub enum Error {
     #[error("'{0}' did not answer in time")]
     Timeout(String),
     /// No end of a share.
-    #[error("expected an end that share.invite() has made and this process has inherited as fd {fd}, but it is {what}")]
+    #[error("expected an end that invite() has made and this process has inherited as fd {fd}, but it is {what}")]
     NoInvitation {
         /// Its number.
         fd: u32,
@@ -45,7 +48,7 @@ pub enum Error {
         what: String,
     },
     /// An end of a share that was joined by it already.
-    #[error("the end of a share at fd {0} was used already: each is good for one reader")]
+    #[error("the end of a share at fd {0} was used already: each is good for one process, once")]
     UsedInvitation(u32),
     /// Too many ends are out.
     #[error("{most} ends of '{name}' are out and unused, as many as may: close those that no child has taken")]
@@ -95,6 +98,7 @@ impl Error {
             Error::Stranger(_) => ErrorCode::PermissionDenied,
             Error::Told(failure) => failure.code(),
             Error::Gone(_) => ErrorCode::DeviceLost,
+            Error::Ended(_) => ErrorCode::InvalidState,
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => ErrorCode::Data,
             Error::Timeout(_) => ErrorCode::Timeout,
             Error::Cancelled => ErrorCode::Aborted,
@@ -115,6 +119,7 @@ impl Error {
             Error::Stranger(_) => "share-of-another-user",
             Error::Told(failure) => &failure.reason,
             Error::Gone(_) => "owner-gone",
+            Error::Ended(_) => "host-closed",
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => "share-protocol",
             Error::Timeout(_) => "share-silent",
             Error::NoInvitation { .. } => "no-share-fd",

@@ -12,9 +12,9 @@ use beamline_media::{Caps, ErrorCode};
 impl Service {
     /// Memory for one that produces, and its format: to be told once it is welcomed.
     pub(crate) fn begin_producing(&self, caps: &WireCaps, pid: i32, ahead: u32) -> Result<(Producing, Caps), Failure> {
-        let media = caps.to_media().filter(|caps| caps.pixel_format.is_some());
-        let (Some(media), Some(host)) = (media, &self.shared.host) else {
-            let message = format!("no pixel format '{}' is known here", caps.format);
+        let (Some(media), Some(host)) = (caps.to_media(), &self.shared.host) else {
+            let (format, width, height) = (caps.format.as_deref().unwrap_or("none"), caps.width, caps.height);
+            let message = format!("no pictures of {width}×{height} and format '{format}' are known here");
             return Err(Failure::new(ErrorCode::NotSupported, "pixel-format", message));
         };
         let producing = Producing::new(host, pid, &media, ahead)

@@ -54,7 +54,8 @@ pub enum Produced {
 pub(crate) struct Producing {
     page: SharedPage<PublishPage>,
     pool: Pool,
-    class: SizeClass,
+    /// Of its format; none as long as that is not known, and nothing is granted.
+    class: Option<SizeClass>,
     /// Empty slots that it shall have.
     asked: usize,
     /// Those that it has: out to be written.
@@ -148,11 +149,11 @@ impl Producing {
     }
 }
 
-fn class_of(pool: &Pool, caps: &Caps) -> Result<SizeClass, Error> {
-    let format = caps
-        .pixel_format
-        .ok_or_else(|| Error::Protocol("a producer of no raw format".into()))?;
-    Ok(pool.class(Layout::aligned(format, caps.size)?.len)?)
+fn class_of(pool: &Pool, caps: &Caps) -> Result<Option<SizeClass>, Error> {
+    let Some(format) = caps.pixel_format else {
+        return Ok(None);
+    };
+    Ok(Some(pool.class(Layout::aligned(format, caps.size)?.len)?))
 }
 
 impl Client {
@@ -237,7 +238,8 @@ impl Client {
             if producing.ahead.len() >= producing.asked {
                 return true;
             }
-            let Ok(slot) = producing.class.acquire(Wait::Grow) else {
+            let Some(class) = &producing.class else { return true };
+            let Ok(slot) = class.acquire(Wait::Grow) else {
                 return false;
             };
             let segment = match books.segments.of_mut(&slot) {

@@ -3,7 +3,8 @@
 use crate::{
     ear::{Ear, INTERRUPTED, Interrupt, SAID, TURNS, Waiter, sleep},
     error::Error,
-    join::{self, LOOK, Welcome, place, slot_at, told_of_memory},
+    invite,
+    join::{self, INHERITED, LOOK, LOOK_PATIENCE, Over, Welcome, greeting, place, slot_at, told_of_memory},
     lookout::Watched,
     message::{FrameMessage, SlotAt, empty_slot_of},
     place::Place,
@@ -34,6 +35,17 @@ impl Default for ProducerOptions {
     }
 }
 
+impl ProducerOptions {
+    fn hello(&self, caps: &Caps) -> Hello {
+        Hello {
+            hold: self.ahead,
+            look: false,
+            produce: Some(WireCaps::of(caps)),
+            ..Hello::look()
+        }
+    }
+}
+
 /// A share that we fill. One thread produces; what it has published may be kept and read as long as one likes: its slot comes back to the
 /// owner with the last hold, here and there.
 #[derive(Debug)]
@@ -55,12 +67,12 @@ pub struct Producer {
     /// Those that are being filled, as the owner knows them.
     out: Vec<SlotAt>,
     looked: Instant,
-    over: Option<Option<Failure>>,
+    over: Option<Over>,
 }
 
 impl Producer {
-    /// Joins a share whose owner takes producers ([`crate::Publisher::host`]), to fill pictures of `caps`. `pool` is where its memory is
-    /// counted.
+    /// Joins a share whose owner takes producers ([`crate::Publisher::host`]), to fill pictures of `caps`, which may be
+    /// [`Caps::unknown`]: then nothing is granted ahead of the first. `pool` is where its memory is counted.
     ///
     /// Blocks: up to 5 s, or until `cancelled`.
     ///
@@ -73,13 +85,73 @@ impl Producer {
         options: ProducerOptions,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Self, Error> {
+        let (socket, welcome) = join::join(place, &options.hello(&caps), cancelled)?;
+        Self::new(socket, place.name(), welcome, pool, caps, options)
+    }
+
+    /// The same over a socket that was inherited: the other end of [`Publisher::invite`](crate::Publisher::invite).
+    ///
+    /// # Errors
+    /// As [`Producer::connect`].
+    pub fn from_fd(
+        fd: rustix::fd::OwnedFd,
+        pool: &Pool,
+        caps: Caps,
+        options: ProducerOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        Self::invited(Socket::from_fd(fd)?, pool, caps, options, cancelled)
+    }
+
+    /// The same by the number of the fd, which stays open itself: it is copied.
+    ///
+    /// # Errors
+    /// As [`Producer::connect`]; [`Error::NoInvitation`], [`Error::UsedInvitation`].
+    pub fn inherit(
+        number: u32,
+        pool: &Pool,
+        caps: Caps,
+        options: ProducerOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        Self::invited(invite::take(number)?, pool, caps, options, cancelled)
+    }
+
+    /// Whether a share takes producers and would take us now, without joining it.
+    ///
+    /// Blocks: up to 1 s.
+    ///
+    /// # Errors
+    /// Why not, as [`Producer::connect`].
+    pub fn look(place: &Place) -> Result<(), Error> {
+        let socket = Socket::connect(place, Instant::now() + LOOK_PATIENCE, &|| false)?;
         let hello = Hello {
-            hold: options.ahead,
-            look: false,
-            produce: Some(WireCaps::of(&caps)),
+            produce: Some(WireCaps::of(&Caps::unknown())),
             ..Hello::look()
         };
-        let (socket, Welcome { fds, .. }) = join::join(place, &hello, cancelled)?;
+        socket.send(&FromClient::Hello(hello), &[])?;
+        greeting(&socket, place.name(), LOOK_PATIENCE, &|| false).map(drop)
+    }
+
+    fn invited(
+        socket: Socket,
+        pool: &Pool,
+        caps: Caps,
+        options: ProducerOptions,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Self, Error> {
+        let welcome = join::invited(&socket, &options.hello(&caps), cancelled)?;
+        Self::new(socket, INHERITED, welcome, pool, caps, options)
+    }
+
+    fn new(
+        socket: Socket,
+        name: &str,
+        Welcome { fds, .. }: Welcome,
+        pool: &Pool,
+        caps: Caps,
+        options: ProducerOptions,
+    ) -> Result<Self, Error> {
         let [tell, returns, wake, page] =
             <[_; 4]>::try_from(fds).map_err(|_| Error::Protocol("a welcome without its four fds".into()))?;
         let socket = Arc::new(socket);
@@ -88,7 +160,7 @@ impl Producer {
         let pool = FarPool::new(pool, Access::Shared, tell, returns, bell(wake)?, socket.clone());
         let pool = Arc::new(pool);
         Ok(Producer {
-            name: place.name().into(),
+            name: name.into(),
             ear: Ear::new(&pool, &socket),
             watched: None,
             pool,
@@ -111,15 +183,27 @@ impl Producer {
         &self.caps
     }
 
+    /// Slots of the owner's memory that we know, and how many of them hold frames that are open here.
+    #[must_use]
+    pub fn memory(&self) -> (u32, u32) {
+        let (slots, held) = self.pool.slots();
+        (slots, held.saturating_sub(self.empty.len() as u32))
+    }
+
     /// From now on it fills pictures of another format.
     ///
     /// # Errors
     /// [`Error::Os`], [`Error::Timeout`] when the owner does not listen.
     pub fn set_caps(&mut self, caps: &Caps) -> Result<(), Error> {
+        if *caps == self.caps {
+            return Ok(());
+        }
         self.say(&FromClient::Caps(WireCaps::of(caps)))?;
+        if (caps.pixel_format, caps.size) != (self.caps.pixel_format, self.caps.size) {
+            // They have the size of the old format: they go back, and others come.
+            self.empty.clear();
+        }
         self.caps = caps.clone();
-        // They have the size of the old format: they go back, and others come.
-        self.empty.clear();
         Ok(())
     }
 
@@ -127,7 +211,8 @@ impl Producer {
     /// readers hold them all. [`Interrupt::interrupt`] ends the wait too.
     ///
     /// # Errors
-    /// [`Error::Gone`], [`Error::Told`] when the owner has ended the share, [`Error::Frame`] for an impossible size.
+    /// [`Error::Ended`], [`Error::Told`] when the owner has ended the share, [`Error::Gone`] when it has ended itself; [`Error::Frame`]
+    /// for an impossible size.
     pub fn frame(&mut self, info: FrameInfo, timeout: Duration) -> Result<Option<FrameMut>, Error> {
         let layout = Layout::aligned(info.format, info.coded)?;
         if self.caps.pixel_format != Some(info.format) || self.caps.size != info.coded {
@@ -140,6 +225,9 @@ impl Producer {
         }
         let deadline = Instant::now().checked_add(timeout);
         loop {
+            if self.over.is_some() {
+                self.hear()?;
+            }
             self.take_granted()?;
             while let Some(slot) = self.empty.pop_front() {
                 // One that was granted for the format before.
@@ -149,7 +237,7 @@ impl Producer {
                 self.note_out(&slot)?;
                 return Ok(Some(FrameMut::new(info, slot, &layout)?));
             }
-            if self.over.is_some() || self.ear.take(SAID) || (self.watched.is_none() && self.looked.elapsed() >= LOOK) {
+            if self.ear.take(SAID) || (self.watched.is_none() && self.looked.elapsed() >= LOOK) {
                 self.hear()?;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -200,10 +288,10 @@ impl Producer {
     /// Never waits. Cost: some 100 ns, and a system call when the owner sleeps.
     ///
     /// # Errors
-    /// [`Error::NotOurs`] for any other picture, and for one that was shown already; [`Error::Gone`], [`Error::Told`] as
-    /// [`Producer::frame`], some 40 ms late.
+    /// [`Error::NotOurs`] for any other picture, and for one that was shown already; [`Error::Ended`], [`Error::Gone`], [`Error::Told`]
+    /// as [`Producer::frame`], some 40 ms late.
     pub fn publish(&mut self, frame: &Frame) -> Result<(), Error> {
-        if self.looked.elapsed() >= LOOK {
+        if self.over.is_some() || self.looked.elapsed() >= LOOK {
             self.hear()?;
         }
         let (pool, out) = (&self.pool, &self.out);
@@ -237,11 +325,15 @@ impl Producer {
         self.say(&FromClient::Failed(failure))
     }
 
-    fn say(&self, message: &FromClient) -> Result<(), Error> {
+    fn say(&mut self, message: &FromClient) -> Result<(), Error> {
+        if self.over.is_some() {
+            self.hear()?;
+        }
         match self.socket.send(message, &[]) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::Timeout(self.name.clone())),
-            Err(_) => Err(Error::Gone(self.name.clone())),
+            // It does not listen, or has closed its end: perhaps it has said why before.
+            Ok(false) => self.hear().and_then(|()| Err(Error::Timeout(self.name.clone()))),
+            Err(_) => self.hear().and_then(|()| Err(Error::Gone(self.name.clone()))),
         }
     }
 
@@ -284,13 +376,14 @@ impl Producer {
         if self.over.is_none() {
             let ear = Arc::clone(&self.ear);
             if !ear.hear(|message, fds| self.heard(message, fds))? {
-                self.over.get_or_insert(None);
+                self.over.get_or_insert(Over::Gone);
             }
         }
         match &self.over {
             None => Ok(()),
-            Some(Some(failure)) => Err(Error::Told(failure.clone())),
-            Some(None) => Err(Error::Gone(self.name.clone())),
+            Some(Over::Failed(failure)) => Err(Error::Told(failure.clone())),
+            Some(Over::End) => Err(Error::Ended(self.name.clone())),
+            Some(Over::Gone) => Err(Error::Gone(self.name.clone())),
         }
     }
 
@@ -301,10 +394,10 @@ impl Producer {
             }
             // The first word on it holds.
             ToClient::End => {
-                self.over.get_or_insert(None);
+                self.over.get_or_insert(Over::End);
             }
             ToClient::Failed(failure) | ToClient::Refused(failure) => {
-                self.over.get_or_insert(Some(failure));
+                self.over.get_or_insert(Over::Failed(failure));
             }
             _ => return Err(Error::Protocol("something that is nothing for a producer".into())),
         }

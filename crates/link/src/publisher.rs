@@ -179,7 +179,8 @@ impl Publisher {
     }
 
     /// The same for pictures that other processes fill, in memory of ours: a [`crate::Producer`] there is granted empty slots ahead.
-    /// What it publishes is told to `host`, and shown to every reader. `caps` hold until a producer says better.
+    /// What it publishes is told to `host`, and shown to every reader. `caps` hold until a producer says better; [`Caps::unknown`] is
+    /// told as such.
     ///
     /// # Errors
     /// As [`Publisher::listen`].

@@ -15,7 +15,7 @@ use crate::{
     wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, ToClient},
 };
 use beamline_arena::Reservation;
-use beamline_media::ErrorCode;
+use beamline_media::{Caps, ErrorCode};
 use rustix::{
     event::{Timespec, epoll},
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -381,9 +381,10 @@ impl Service {
             return Err(failure.clone());
         }
         let clients = self.snapshot();
-        let (now, most) = (clients.len(), self.shared.limits.clients);
+        let most = self.shared.limits.clients;
         let quota = |message: String| Err(Failure::new(ErrorCode::Quota, "share-full", message));
-        if hello.produce.is_some() && !hello.look {
+        // Also of one that only looks whether it might.
+        if hello.produce.is_some() {
             let Some(host) = &self.shared.host else {
                 let message = "this share has a source of its own: expected one whose owner takes producers";
                 return Err(Failure::new(ErrorCode::NotSupported, "share-not-hosted", message));
@@ -394,8 +395,10 @@ impl Service {
                 return Err(Failure::new(ErrorCode::Busy, "share-produced", message));
             }
         }
-        if !hello.look && now >= most {
-            return quota(format!("{now} processes read this share, as many as may"));
+        // Those who produce have bounds of their own, and take no reader's place.
+        let reading = clients.iter().filter(|c| !c.produces()).count();
+        if !hello.look && hello.produce.is_none() && reading >= most {
+            return quota(format!("{reading} processes read this share, as many as may"));
         }
         if hello.watch && self.shared.watchers.are_full() {
             let message = "as many processes watch this share as may";
@@ -461,7 +464,7 @@ impl Service {
         clients.push(client);
         drop(clients);
         // Not before: one that could not be welcomed has changed nothing.
-        if let Some(caps) = caps {
+        if let Some(caps) = caps.filter(|caps| *caps != Caps::unknown()) {
             self.produced(Produced::Caps(caps));
         }
         Ok(())

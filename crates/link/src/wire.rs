@@ -11,7 +11,7 @@ pub(crate) const MESSAGE_MAX: usize = 4096;
 /// Fds of one message.
 pub(crate) const FDS_MAX: usize = 4;
 /// Changes with what is said here and with the layout of the shared pages.
-const PROTOCOL: u32 = 4;
+const PROTOCOL: u32 = 5;
 /// The most frames that one client may hold and queue.
 pub(crate) const FRAMES_MAX: u32 = 64;
 
@@ -148,11 +148,12 @@ impl Hello {
 /// The format of a share, as it is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Caps {
-    /// Slug of the pixel format.
-    pub format: String,
-    /// Width in pixels.
+    /// Slug of the pixel format; none as long as nobody knows it: before the first picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Width in pixels; 0 as long as nobody knows.
     pub width: u32,
-    /// Height in pixels.
+    /// Height in pixels; 0 as long as nobody knows.
     pub height: u32,
     /// Pictures per second, when steady: numerator and denominator.
     pub frame_rate: Option<(u32, u32)>,
@@ -170,7 +171,7 @@ impl Caps {
     pub fn of(caps: &beamline_media::Caps) -> Self {
         let color = caps.color;
         Caps {
-            format: caps.pixel_format.unwrap_or(PixelFormat::I420).slug().into(),
+            format: caps.pixel_format.map(|format| format.slug().into()),
             width: caps.size.width,
             height: caps.size.height,
             frame_rate: caps.frame_rate.map(|r| (r.num, r.den)),
@@ -183,10 +184,19 @@ impl Caps {
     /// As it was meant; `None` when there is no such format, or no picture of such a size.
     #[must_use]
     pub fn to_media(&self) -> Option<beamline_media::Caps> {
-        let format = PixelFormat::from_name(&self.format)?;
+        let format = match &self.format {
+            Some(name) => Some(PixelFormat::from_name(name)?),
+            None => None,
+        };
         let size = Size::new(self.width, self.height);
-        FrameInfo::new(format, size).check().ok()?;
+        // A size may be known before its format, but no format without a size.
+        if format.is_some() || size != Size::new(0, 0) {
+            FrameInfo::new(format.unwrap_or(PixelFormat::GRAY8), size)
+                .check()
+                .ok()?;
+        }
         Some(beamline_media::Caps {
+            pixel_format: format,
             frame_rate: self.frame_rate.and_then(|(num, den)| Rational::new(num, den)),
             color: ColorSpace {
                 primaries: self.color.0,
@@ -195,7 +205,7 @@ impl Caps {
                 full_range: self.full_range,
             },
             rotation: Rotation::from_degrees(f64::from(self.rotation)),
-            ..beamline_media::Caps::raw(format, size)
+            ..beamline_media::Caps::raw(PixelFormat::GRAY8, size)
         })
     }
 }

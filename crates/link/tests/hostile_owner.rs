@@ -33,7 +33,7 @@ fn a_welcome_that_cannot_be_is_a_typed_error() {
     let as_said = String::from_utf8(welcome()).unwrap();
     let all = vec![tell, returns, bell];
     let format = |slug: &str| WireCaps {
-        format: slug.into(),
+        format: Some(slug.into()),
         ..caps()
     };
     let width = |width: u32| WireCaps { width, ..caps() };
@@ -63,6 +63,14 @@ fn a_welcome_that_cannot_be_is_a_typed_error() {
         (welcome_to(&format("i421")), all.clone()),
         (welcome_to(&width(0)), all.clone()),
         (welcome_to(&width(u32::MAX)), all.clone()),
+        // Half a size, and no format.
+        (
+            welcome_to(&WireCaps {
+                format: None,
+                ..width(0)
+            }),
+            all.clone(),
+        ),
         (text(&as_said.replace("\"width\":64", "\"width\":-64")), all.clone()),
         (text(&as_said.replace("\"width\":64", "\"width\":1e99")), all),
     ];

@@ -11,11 +11,11 @@ pub const MAX_PIXELS: u64 = 1 << 27;
 /// The format of a stream of pictures, raw or compressed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Caps {
-    /// Raw pixels of this format; `None` when packets come.
+    /// Raw pixels of this format; `None` when packets come, or nobody knows yet.
     pub pixel_format: Option<PixelFormat>,
-    /// Packets of this codec; `None` when frames come.
+    /// Packets of this codec; `None` when frames come, or nobody knows yet.
     pub encoded: Option<EncodedKind>,
-    /// Size of the pictures.
+    /// Size of the pictures; 0×0 as long as nobody knows.
     pub size: Size,
     /// Pictures per second, when steady.
     pub frame_rate: Option<Rational>,
@@ -36,6 +36,15 @@ impl Caps {
             frame_rate: None,
             color: ColorSpace::UNSPECIFIED,
             rotation: Rotation::None,
+        }
+    }
+
+    /// Nothing is known yet: of a source that says what it gives with its first picture.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Caps {
+            pixel_format: None,
+            ..Caps::raw(PixelFormat::I420, Size::new(0, 0))
         }
     }
 

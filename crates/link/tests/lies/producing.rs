@@ -239,13 +239,13 @@ fn absurd_formats(filler: &mut Filler<'_>, chance: &mut Chance) -> usize {
             ..right.clone()
         },
         WireCaps {
-            format: PixelFormat::RGBA.slug().into(),
+            format: Some(PixelFormat::RGBA.slug().into()),
             ..right.clone()
         },
         sized(0, 0),
         sized(u32::MAX, u32::MAX),
         WireCaps {
-            format: "x".repeat(3000),
+            format: Some("x".repeat(3000)),
             ..right.clone()
         },
     ];

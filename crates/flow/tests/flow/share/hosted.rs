@@ -130,7 +130,7 @@ fn a_host_that_closes_is_told_to_its_producer() {
         let written = output
             .frame(info, None)
             .and_then(|frame| output.write(&frame.freeze(), None));
-        written.is_err_and(|e| e.reason() == "owner-gone")
+        written.is_err_and(|e| e.reason() == "host-closed")
     });
 }
 
