@@ -2,9 +2,10 @@
 
 use crate::{Context, Controls, DeviceChange, DeviceInfo, Error, Request};
 use beamline_io::Cancel;
+use beamline_link::ClientInfo;
 use beamline_media::{Caps, Frame, Packet};
 use serde::Serialize;
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 /// A way for light to come in: one row of [`crate::backends::BACKENDS`]. Stateless; opened sources hold the state.
 pub trait Backend: Send + Sync + Debug {
@@ -89,11 +90,26 @@ pub trait HandOver: Send + Sync + Debug {
     /// Gives `frame` to the reader `to`, too. True when it was granted it; false when there is no such reader, or it has no room and its
     /// policy drops new frames.
     ///
-    /// Thread: any but the one that calls [`Source::next`], which hears the answer. Blocks: at most `timeout`.
+    /// Thread: any, whether [`Source::next`] is called meanwhile or not. Blocks: until the owner has answered, at most `timeout`.
     ///
     /// # Errors
-    /// InvalidConfig for a frame of another source; Timeout, DeviceLost.
+    /// InvalidConfig for a frame of another source; Timeout when the owner is stopped: it may still hand the frame over, should it go on;
+    /// DeviceLost; Aborted when the source is dropped.
     fn hand_over(&self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error>;
+}
+
+/// A source that another process fills, and that others read through us.
+pub trait Hosting: Send + Sync + Debug {
+    /// Who reads, and who fills it. None once the source is gone.
+    ///
+    /// Thread: any. Cost: a lock and some 100 ns per client.
+    fn clients(&self) -> Vec<ClientInfo>;
+
+    /// An end of it for exactly one child that inherits it, to fill or to read.
+    ///
+    /// # Errors
+    /// Quota when too many are out and unused, NotFound when the source is gone.
+    fn invite(&self) -> Result<OwnedFd, Error>;
 }
 
 /// An opened device, run by one thread that calls `next` until [`Event::End`] or a fatal error.
@@ -142,6 +158,11 @@ pub trait Source: Send + Debug {
 
     /// Where other processes read the same source: how a frame is handed to one of them, while this one runs.
     fn hand_over(&self) -> Option<Arc<dyn HandOver>> {
+        None
+    }
+
+    /// Where we are the host of the source: who else is there.
+    fn hosting(&self) -> Option<Arc<dyn Hosting>> {
         None
     }
 

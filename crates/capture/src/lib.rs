@@ -19,7 +19,7 @@ mod registry;
 mod request;
 
 pub use crate::{
-    backend::{Backend, DeviceWatch, Event, HandOver, Source, SourceStats},
+    backend::{Backend, DeviceWatch, Event, HandOver, Hosting, Source, SourceStats},
     backends::pattern::counter::{Stamp, counter_cell, read_counter},
     context::Context,
     control::{ControlInfo, ControlKind, ControlValue, Controls},

@@ -63,16 +63,14 @@ pub enum Error {
         at_us: i64,
     },
     /// No memory for a further picture of a shared output came back in time.
-    #[error(
-        "no memory for a frame came free within {ms} ms: {frames} frames of this output are open or held by its readers ({readers} of them hold some)"
-    )]
+    #[error("no memory for a frame came free within {ms} ms: {}", holders(*.frames, *.readers))]
     Held {
         /// How long it was waited for, in ms.
         ms: u64,
-        /// Frames in use, all that may be.
+        /// Frames in use, all that may be; of a hosted one those that are open here.
         frames: u32,
-        /// Readers that hold any.
-        readers: usize,
+        /// Readers that hold any; `None` where only the host knows them.
+        readers: Option<usize>,
     },
     /// The same error that ended the thing before.
     #[error("{0}")]
@@ -86,6 +84,15 @@ pub enum Error {
         /// What happened.
         what: String,
     },
+}
+
+fn holders(frames: u32, readers: Option<usize>) -> String {
+    match readers {
+        Some(readers) => {
+            format!("{frames} frames of this output are open or held by its readers ({readers} of them hold some)")
+        }
+        None => format!("{frames} frames of this output are open here, and its host grants no more"),
+    }
 }
 
 impl Error {
@@ -157,8 +164,10 @@ impl Error {
             }
             (_, "corrupt-packet") => "pass recover: true to skip what cannot be decoded",
             (_, "frames-not-closed") => {
-                "close frames after write() (frame.close(), or `using`); stats().clients tells which readers hold how many"
+                "close frames after write() (frame.close(), or `using`); stats().clients tells which readers hold how many, of a hosted \
+                 share the host's capture.clients"
             }
+            (_, "host-closed") => "close() this output; the name may be hosted anew, or shared by whoever makes it",
             (_, "output-aborted") => "open the share again when its process produces anew",
             (ErrorCode::Quota, "no-memory") => "close frames that are no longer needed",
             (_, "not-media") => {

@@ -2,15 +2,16 @@
 //!
 //! We own the name and the memory: the producer is granted empty slots ahead, and when its process dies, what it has filled is ours all
 //! the same. Other processes read the share as any other (`shared:decoded`), through us. One producer at a time; with its end the source
-//! ends. Nothing is copied.
+//! ends. Nothing is copied. The format is not known before the producer says it.
 
-use crate::{Context, Error, Event, Source, SourceStats};
+use crate::{Context, Error, Event, Hosting, Source, SourceStats};
 use beamline_io::Cancel;
-use beamline_link::{Failure, Host, Limits, Place, Produced, Publisher};
-use beamline_media::{Caps, Size};
+use beamline_link::{ClientInfo, Failure, Host, Limits, Place, Produced, Publisher};
+use beamline_media::{Caps, Frame};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    os::fd::OwnedFd,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -19,8 +20,8 @@ const QUEUE: usize = 8;
 /// How soon a wish to stop is seen.
 const TURN: Duration = Duration::from_millis(40);
 
-/// Takes the name, and waits for nobody: what a producer fills comes when it comes.
-pub(super) fn open(place: Place, context: &Context) -> Result<Box<dyn Source>, Error> {
+/// Takes the name, and waits for nobody: what a producer fills comes when it comes. `readers`: at once, at most.
+pub(super) fn open(place: Place, readers: Option<usize>, context: &Context) -> Result<Box<dyn Source>, Error> {
     let inbox = Arc::new(Inbox::default());
     let host = Host {
         arena: context.arena.clone(),
@@ -31,16 +32,15 @@ pub(super) fn open(place: Place, context: &Context) -> Result<Box<dyn Source>, E
             Box::new(move |what| inbox.take(what))
         },
     };
-    let said = Caps::raw(beamline_media::PixelFormat::I420, Size::new(1, 1));
-    let unknown = Caps {
-        pixel_format: None,
-        size: Size::new(0, 0),
-        ..said.clone()
+    let default = Limits::default();
+    let limits = Limits {
+        clients: readers.unwrap_or(default.clients),
+        ..default
     };
     Ok(Box::new(HostedSource {
-        _publisher: Publisher::host(place, said, Limits::default(), host)?,
+        publisher: Arc::new(Publisher::host(place, Caps::unknown(), limits, host)?),
         inbox,
-        caps: unknown,
+        caps: Caps::unknown(),
         over: None,
     }))
 }
@@ -54,8 +54,9 @@ struct Inbox {
 
 #[derive(Debug, Default)]
 struct Told {
-    frames: VecDeque<beamline_media::Frame>,
-    /// The format of the frames that come; told before the next one.
+    /// Each with the format that was said before it, where one was.
+    frames: VecDeque<(Frame, Option<Caps>)>,
+    /// What was said of the frames that come after these.
     caps: Option<Caps>,
     last: Option<Option<Failure>>,
     captured: u64,
@@ -72,11 +73,17 @@ impl Inbox {
         let mut told = self.lock();
         match what {
             Produced::Frame(frame) => {
-                if told.frames.len() == QUEUE {
-                    told.frames.pop_front();
+                let said = told.caps.take();
+                told.frames.push_back((frame, said));
+                if told.frames.len() > QUEUE
+                    && let Some((_, said)) = told.frames.pop_front()
+                {
                     told.dropped += 1;
+                    // What was said of it holds for the next one, too.
+                    if let Some((_, next)) = told.frames.front_mut() {
+                        *next = next.take().or(said);
+                    }
                 }
-                told.frames.push_back(frame);
             }
             Produced::Caps(caps) => told.caps = Some(caps),
             Produced::End => told.last = Some(None),
@@ -87,9 +94,24 @@ impl Inbox {
     }
 }
 
+/// Who is at a publisher; once it is gone, nobody.
+#[derive(Debug)]
+struct Guests(Weak<Publisher>, String);
+
+impl Hosting for Guests {
+    fn clients(&self) -> Vec<ClientInfo> {
+        self.0.upgrade().map(|p| p.readers()).unwrap_or_default()
+    }
+
+    fn invite(&self) -> Result<OwnedFd, Error> {
+        let gone = || beamline_link::Error::NotFound(self.1.clone());
+        Ok(self.0.upgrade().ok_or_else(gone)?.invite()?)
+    }
+}
+
 #[derive(Debug)]
 struct HostedSource {
-    _publisher: Publisher,
+    publisher: Arc<Publisher>,
     inbox: Arc<Inbox>,
     caps: Caps,
     over: Option<Option<Failure>>,
@@ -98,17 +120,23 @@ struct HostedSource {
 impl HostedSource {
     /// What comes next, when it is there.
     fn ask(&mut self, told: &mut Told) -> Option<Result<Event, Error>> {
-        let format = |caps: &Caps| (caps.pixel_format, caps.size);
-        if let Some(frame) = told.frames.front() {
+        if let Some((frame, said)) = told.frames.front_mut() {
             let info = *frame.info();
-            let mut caps = told.caps.clone().unwrap_or_else(|| self.caps.clone());
-            (caps.pixel_format, caps.size) = (Some(info.format), info.coded);
-            if format(&caps) != format(&self.caps) {
-                self.caps = caps.clone();
-                return Some(Ok(Event::Caps(caps)));
+            // Whatever was said, the frame is what it is.
+            let said = said.take().unwrap_or_else(|| self.caps.clone());
+            let caps = Caps {
+                pixel_format: Some(info.format),
+                size: info.coded,
+                ..said
+            };
+            if let Some(change) = self.change(caps) {
+                return Some(Ok(change));
             }
             told.captured += 1;
-            return told.frames.pop_front().map(|frame| Ok(Event::Frame(frame)));
+            return told.frames.pop_front().map(|(frame, _)| Ok(Event::Frame(frame)));
+        }
+        if let Some(change) = told.caps.take().and_then(|caps| self.change(caps)) {
+            return Some(Ok(change));
         }
         self.over = self.over.take().or_else(|| told.last.take());
         match &self.over {
@@ -116,6 +144,23 @@ impl HostedSource {
             Some(None) => Some(Ok(Event::End)),
             Some(Some(failure)) => Some(Err(beamline_link::Error::Told(failure.clone()).into())),
         }
+    }
+}
+
+impl HostedSource {
+    fn change(&mut self, caps: Caps) -> Option<Event> {
+        if caps == self.caps {
+            return None;
+        }
+        self.caps = caps.clone();
+        Some(Event::Caps(caps))
+    }
+}
+
+impl Drop for HostedSource {
+    fn drop(&mut self) {
+        // Whoever just asks who is there does not put it off.
+        self.publisher.close();
     }
 }
 
@@ -148,6 +193,11 @@ impl Source for HostedSource {
     fn holds(&self) -> Option<u32> {
         // As many as loops may: the memory grows. (And nobody makes a producer wait, as no share does.)
         Some(u32::MAX)
+    }
+
+    fn hosting(&self) -> Option<Arc<dyn Hosting>> {
+        let name = self.publisher.place().name().to_owned();
+        Some(Arc::new(Guests(Arc::downgrade(&self.publisher), name)))
     }
 
     fn stats(&self) -> SourceStats {

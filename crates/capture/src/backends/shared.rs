@@ -5,11 +5,13 @@
 //! |---|---|---|
 //! | `hold` | 4 | frames that may be open at once, 1 to 24; the owner reserves them for this reader |
 //! | `queue` | 4 | frames that may wait at the owner's while as many are held, 1 to 32 |
-//! | `host` | `false` | whether the frames come from a process that produces them (`createOutput('shared:NAME')`) into memory of ours: see `hosted.rs`; then none of the others |
-//! | `takeHanded` | `false` | whether frames come too that other readers hand over (`FrameInfo::handed_by`), in whatever order of time |
 //! | `policy` | `latest` | what happens when they do: `latest`, `drop-oldest`, `drop-newest`; the owner never waits, so there is no `block` |
+//! | `takeHanded` | `false` | whether frames come too that other readers hand over (`FrameInfo::handed_by`), in whatever order of time |
+//! | `host` | `false` | whether the frames come from a process that produces them (`createOutput('shared:NAME')`) into memory of ours: see `hosted.rs`; then none of those above |
+//! | `clients` | 64 | with `host`: readers at once, 1 to 1024 |
 //!
-//! Size, rate and format are the owner's and cannot be asked for. The protocol is `beamline_link`'s; nothing is copied.
+//! Size, rate and format are the owner's and cannot be asked for; what the owner does not know yet comes with the first picture. The
+//! protocol is `beamline_link`'s; nothing is copied.
 
 use crate::{
     Backend, ChangeType, Context, DeviceChange, DeviceInfo, DeviceWatch, Error, Event, FormatOffer, HandOver, Request,
@@ -18,7 +20,7 @@ use crate::{
 use beamline_arena::{Access, PoolConfig};
 use beamline_io::{Cancel, CancelHook};
 use beamline_link::{ClientPolicy, Next, Passer, Place, Reader, ReaderOptions, ShareChange, Watch};
-use beamline_media::{Caps, Frame, Rational};
+use beamline_media::{Caps, Frame, Rational, Size};
 use std::{sync::Arc, time::Duration};
 
 /// The backend.
@@ -32,6 +34,7 @@ const INHERITED: &str = "fd:";
 const ON_THE_WAY: u32 = 2;
 const HOLD: u32 = 4;
 const HOLD_MAX: u32 = 24;
+const CLIENTS_MAX: usize = 1024;
 
 impl Backend for Shared {
     fn slug(&self) -> &'static str {
@@ -71,8 +74,8 @@ impl Backend for Shared {
 
     fn open(&self, request: &Request, context: &Context) -> Result<Box<dyn Source>, Error> {
         context.cancel.check()?;
-        if let Some(place) = hosts(request)? {
-            return super::hosted::open(place, context);
+        if let Some((place, readers)) = hosts(request)? {
+            return super::hosted::open(place, readers, context);
         }
         let (whence, options) = options(request)?;
         let pool = context.arena.pool(PoolConfig::new(&request.device));
@@ -133,49 +136,58 @@ impl Whence {
 }
 
 fn device(kind: &'static str, name: &str, caps: &Caps) -> DeviceInfo {
+    let known = caps.size != Size::new(0, 0);
     let rate = caps.frame_rate.unwrap_or(Rational { num: 0, den: 1 });
     DeviceInfo {
         id: format!("{SCHEME}{name}"),
         kind,
         name: name.into(),
         bus: None,
-        formats: vec![FormatOffer {
+        formats: Vec::from_iter(known.then_some(FormatOffer {
             pixel_format: caps.pixel_format,
             encoded: caps.encoded,
             min_size: caps.size,
             max_size: caps.size,
             min_frame_rate: rate,
             max_frame_rate: rate,
-        }],
+        })),
     }
 }
 
-/// Where we are to be the host.
-fn hosts(request: &Request) -> Result<Option<Place>, Error> {
+/// Where we are to be the host, and for how many readers.
+fn hosts(request: &Request) -> Result<Option<(Place, Option<usize>)>, Error> {
     if !request.flag("host", false)? {
         return Ok(None);
     }
-    request.allow_options("shared host", &["host"])?;
-    Ok(Some(Place::new(
-        request.device.strip_prefix(SCHEME).unwrap_or(&request.device),
-    )?))
+    request.allow_options("shared host", &["host", "clients"])?;
+    refuse_formats(request)?;
+    let name = request.device.strip_prefix(SCHEME).unwrap_or(&request.device);
+    let expected = format!("a whole number from 1 to {CLIENTS_MAX}");
+    let readers = request.number("clients", &expected)?;
+    match readers {
+        Some(count) if !(1..=CLIENTS_MAX).contains(&count) => Err(bad("clients", &expected, &count.to_string())),
+        _ => Ok(Some((Place::new(name)?, readers))),
+    }
 }
 
-fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
-    request.allow_options("shared", &["hold", "queue", "policy", "takeHanded", "host"])?;
+/// Whoever makes the pictures says what they are.
+fn refuse_formats(request: &Request) -> Result<(), Error> {
     let asked = [
         ("width", request.width.is_some()),
         ("height", request.height.is_some()),
         ("frameRate", request.frame_rate.is_some()),
         ("format", request.pixel_format.is_some()),
     ];
-    if let Some((name, _)) = asked.iter().find(|(_, asked)| *asked) {
-        return Err(bad(
-            name,
-            "nothing (a share has the size, rate and format of its owner)",
-            "a value",
-        ));
+    let expected = "nothing (a share has the size, rate and format of its source)";
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((name, _)) => Err(bad(name, expected, "a value")),
+        None => Ok(()),
     }
+}
+
+fn options(request: &Request) -> Result<(Whence, ReaderOptions), Error> {
+    request.allow_options("shared", &["hold", "queue", "policy", "takeHanded", "host"])?;
+    refuse_formats(request)?;
     let within = |name: &str, default: u32, most: u32| {
         let expected = format!("a whole number from 1 to {most}");
         let value = request.number::<u32>(name, &expected)?.unwrap_or(default);

@@ -19,8 +19,9 @@ use crate::{
     input::FrameStream,
     threads::Threads,
 };
-use beamline_capture::{Context, HandOver, Request};
+use beamline_capture::{Context, HandOver, Hosting, Request};
 use beamline_io::Cancel;
+use beamline_link::ClientInfo;
 use beamline_media::{Caps, Frame, Layout};
 use decode::Decode;
 use driver::{Consumer, Driver};
@@ -29,6 +30,7 @@ use held_up::Neighbours;
 pub(crate) use held_up::Seat;
 use serde::Serialize;
 use std::{
+    os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -91,6 +93,8 @@ struct Shared {
     open_max: u32,
     /// Where other processes read the same source.
     hand_over: Option<Arc<dyn HandOver>>,
+    /// Where we are their host.
+    hosting: Option<Arc<dyn Hosting>>,
     /// Whether the source can wait for a loop: another process's cannot.
     waits: bool,
     cancel: Cancel,
@@ -162,6 +166,7 @@ impl CaptureSession {
             copies_per_frame: source.copies_per_frame(),
             open_max: source.holds().unwrap_or(slots).min(OPEN_FRAMES_MAX),
             hand_over: source.hand_over(),
+            hosting: source.hosting(),
             waits: source.holds().is_none(),
             caps: Mutex::new(caps),
             changes: Changes::default(),
@@ -258,7 +263,7 @@ impl CaptureSession {
 
     /// Hands a frame of this capture to another process that reads its source. True when that one was granted it.
     ///
-    /// Blocks: until the owner has answered, at most `timeout`; a loop must be under way.
+    /// Blocks: until the owner has answered, at most `timeout`, whether a loop is under way or not.
     ///
     /// # Errors
     /// [`Error::State`] when nobody else can read the source; [`Error::Capture`]; [`Error::Closed`].
@@ -271,6 +276,30 @@ impl CaptureSession {
             None => Err(Error::State {
                 what: "this capture is no reader of a share: expected one of `shared:…`".into(),
                 reason: "not-shared",
+            }),
+        }
+    }
+
+    /// Who reads the share that this capture hosts, and who fills it; `None` when it hosts none.
+    #[must_use]
+    pub fn clients(&self) -> Option<Vec<ClientInfo>> {
+        self.0.hosting.as_ref().map(|h| h.clients())
+    }
+
+    /// An end of the share that this capture hosts, for exactly one child that inherits it.
+    ///
+    /// # Errors
+    /// [`Error::State`] when it hosts none; [`Error::Capture`]; [`Error::Closed`].
+    pub fn invite(&self) -> Result<OwnedFd, Error> {
+        if self.0.cancel.is_cancelled() {
+            return Err(Error::Closed { what: "the capture" });
+        }
+        match &self.0.hosting {
+            Some(hosting) => Ok(hosting.invite()?),
+            None => Err(Error::State {
+                what: "this capture hosts no share: expected one of `shared:…` with `host: true` (share() of any capture has                        an invite() of its own)"
+                    .into(),
+                reason: "not-hosted",
             }),
         }
     }

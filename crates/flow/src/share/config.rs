@@ -27,7 +27,7 @@ pub struct Patience {
     pub cancel: Cancel,
 }
 
-/// Numbers of a shared output; they only grow, but for `clients`.
+/// Numbers of a shared output; they only grow, but for `clients`. What only the host of a hosted one knows is `None`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SharedOutputStats {
@@ -36,9 +36,11 @@ pub struct SharedOutputStats {
     /// Those of them that had to be copied first.
     pub copies: u64,
     /// Holds that came back by themselves because their reader was gone.
-    pub swept: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swept: Option<u64>,
     /// Who reads now.
-    pub clients: Vec<ClientInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Vec<ClientInfo>>,
 }
 
 impl SharedTrackConfig {

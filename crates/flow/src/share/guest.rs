@@ -1,6 +1,6 @@
 //! An output on another process's stage: that one owns the name and the memory, and we fill slots that it grants ahead.
 
-use super::{ShareStats, stage::Stage};
+use super::{SharedOutputStats, stage::Stage};
 use crate::{Error, Runtime};
 use beamline_arena::{Error as ArenaError, PoolConfig, Wait};
 use beamline_link::{Failure, Interrupt, Place, Producer, ProducerOptions, Waiter};
@@ -16,8 +16,12 @@ use std::{
 /// How long one who has no deadline sleeps at a time.
 const TURN: Duration = Duration::from_millis(250);
 
+/// Begins the number of an inherited end. No name can: they have no colon.
+const INHERITED: &str = "fd:";
+
 /// What a share that takes producers is filled by.
 pub(super) struct Guest {
+    /// Of an inherited end its number, as it was said.
     name: String,
     /// Until the end: what it was granted and did not fill goes back then.
     producer: Mutex<Option<Producer>>,
@@ -63,25 +67,59 @@ impl Queue {
 }
 
 impl Guest {
-    /// Joins the share of that name, when there is one that takes producers; `None` when nobody is there.
-    pub(super) fn join(runtime: &Runtime, place: &Place, caps: Caps) -> Result<Option<Self>, Error> {
-        let pool = runtime
-            .arena
-            .pool(PoolConfig::new(format!("producer for {}", place.name())));
-        match Producer::connect(place, &pool, caps, ProducerOptions::default(), &|| false) {
-            Ok(producer) => Ok(Some(Guest {
-                name: place.name().to_owned(),
-                interrupt: producer.interrupt(),
-                queue: Queue::default(),
-                producer: Mutex::new(Some(producer)),
-                published: AtomicU64::new(0),
-            })),
+    /// Joins the share of that name, when there is one that takes producers, or of an inherited end; `None` when nobody is there.
+    /// `clients` was asked for: that is not a guest's to say.
+    pub(super) fn join(
+        runtime: &Runtime,
+        name: &str,
+        caps: Caps,
+        clients: Option<usize>,
+    ) -> Result<Option<Self>, Error> {
+        let pool = runtime.arena.pool(PoolConfig::new(format!("producer for {name}")));
+        let options = ProducerOptions::default();
+        let refuse = |clients: usize| Error::Argument {
+            name: "clients",
+            expected: format!(
+                "nothing (how many may read '{name}' is said by its host: openCapture('shared:…', {{ host: true, clients }}))"
+            ),
+            got: clients.to_string(),
+        };
+        if let Some(number) = name.strip_prefix(INHERITED) {
+            let number = number.parse().map_err(|_| Error::Argument {
+                name: "target",
+                expected: "'shared:fd:' and the number of an inherited fd".into(),
+                got: format!("'shared:{name}'"),
+            })?;
+            if let Some(clients) = clients {
+                return Err(refuse(clients));
+            }
+            let producer = Producer::inherit(number, &pool, caps, options, &|| false)?;
+            return Ok(Some(Guest::new(name, producer)));
+        }
+        let place = Place::new(name)?;
+        let joined = match clients {
+            // First a look: who has joined and goes has failed.
+            Some(clients) => Producer::look(&place).map(|()| Err(refuse(clients))),
+            None => Producer::connect(&place, &pool, caps, options, &|| false).map(Ok),
+        };
+        match joined {
+            Ok(producer) => Ok(Some(Guest::new(place.name(), producer?))),
             Err(beamline_link::Error::NotFound(_)) => Ok(None),
             // Somebody shares a source of his own under the name: for us it is taken.
             Err(beamline_link::Error::Told(failure)) if failure.reason == "share-not-hosted" => {
                 Err(beamline_link::Error::Taken(place.name().to_owned()).into())
             }
             Err(other) => Err(other.into()),
+        }
+    }
+
+    fn new(name: &str, producer: Producer) -> Self {
+        Guest {
+            name: name.to_owned(),
+            interrupt: producer.interrupt(),
+            queue: Queue::default(),
+            producer: Mutex::new(Some(producer)),
+            published: AtomicU64::new(0),
         }
     }
 
@@ -111,17 +149,17 @@ impl Stage for Guest {
         loop {
             let waits = matches!(wait, Wait::Until { .. });
             // Nobody sleeps under the lock: others write meanwhile, some of them on the JavaScript thread.
-            let (granted, waiter) = self.with(|producer| {
+            let granted = self.with(|producer| {
                 let granted = producer.frame(info, Duration::ZERO)?;
-                let waiter = (waits && granted.is_none()).then(|| producer.waiter());
-                Ok((granted, waiter))
+                Ok(granted.ok_or_else(|| (waits.then(|| producer.waiter()), producer.memory())))
             })?;
-            if let Some(frame) = granted {
-                return Ok(frame);
-            }
+            let (waiter, (slots, in_use)) = match granted {
+                Ok(frame) => return Ok(frame),
+                Err(wait) => wait,
+            };
             let (Wait::Until { deadline, cancelled }, Some(waiter)) = (wait, waiter) else {
                 // Memory is the owner's to grow.
-                return Err(Self::memory(ArenaError::Empty { pool: pool(), slots: 0 }));
+                return Err(Self::memory(ArenaError::Empty { pool: pool(), slots }));
             };
             if cancelled() {
                 return Err(Self::memory(ArenaError::Cancelled));
@@ -130,8 +168,8 @@ impl Stage for Guest {
             if left.is_zero() {
                 return Err(Self::memory(ArenaError::Timeout {
                     pool: pool(),
-                    in_use: 0,
-                    slots: 0,
+                    in_use,
+                    slots,
                 }));
             }
             self.queue.wait(waiter, left, cancelled);
@@ -173,12 +211,13 @@ impl Stage for Guest {
         self.interrupt();
     }
 
-    fn stats(&self) -> ShareStats {
-        ShareStats {
-            published: self.published.load(Ordering::Relaxed),
-            swept: 0,
+    fn stats(&self) -> SharedOutputStats {
+        SharedOutputStats {
+            frames: self.published.load(Ordering::Relaxed),
+            copies: 0,
             // Who reads is the owner's to know.
-            clients: Vec::new(),
+            swept: None,
+            clients: None,
         }
     }
 }

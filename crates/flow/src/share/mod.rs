@@ -119,7 +119,8 @@ impl Share {
     ) -> Result<Self, Error> {
         let video = input.tracks().get(track).and_then(|t| t.video()).cloned();
         let stream = input.frames(track, frames)?;
-        let mut caps = Caps::raw(beamline_media::PixelFormat::I420, beamline_media::Size::new(1, 1));
+        // The pixel format is the decoder's: known with the first frame.
+        let mut caps = Caps::unknown();
         if let Some(video) = video {
             caps.size = video.coded;
             caps.color = video.color;

@@ -4,7 +4,7 @@
 //! holds pictures of one source alone; pictures of a common pool, and those of other processes, are copied into the output's own, once.
 
 use super::{
-    ShareStats, caps_of,
+    caps_of,
     config::{Patience, SharedOutputStats, SharedTrackConfig},
     guest::Guest,
     stage::{Own, Stage},
@@ -12,8 +12,8 @@ use super::{
 use crate::{Error, Runtime, still::copy_into};
 use beamline_arena::{Error as ArenaError, Wait};
 use beamline_io::Cancel;
-use beamline_link::{Failure, Limits, Place};
-use beamline_media::{Caps, ErrorCode, Frame, FrameError, FrameInfo, FrameMut, PixelFormat, Size, TIMESTAMP_MAX_US};
+use beamline_link::{Failure, Limits};
+use beamline_media::{Caps, ErrorCode, Frame, FrameError, FrameInfo, FrameMut, Size, TIMESTAMP_MAX_US};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -45,21 +45,23 @@ struct State {
 }
 
 impl SharedOutput {
-    /// Takes a name, or joins the process that hosts it: then its memory is what that one grants, and it shows the frames. `clients`:
-    /// readers at once, at most; `None`: 64; of a hosted one it is the host's to say.
+    /// Takes a name, or joins the process that hosts it (`fd:` and a number: over an end that was inherited from it): then its memory is
+    /// what that one grants, and it shows the frames. `clients`: readers at once, at most; `None`: 64. What the pictures are is not known
+    /// before [`SharedOutput::add_video`] or the first.
     ///
     /// Blocks: until a host has answered, 5 s at most.
     ///
     /// # Errors
-    /// [`Error::Link`] for a name that cannot be or is taken, and when somebody else produces for the host.
+    /// [`Error::Link`] for a name that cannot be or is taken, and when somebody else produces for the host; [`Error::Argument`] for
+    /// `clients` of a hosted one, where it is the host's to say.
     pub fn create(runtime: &Runtime, name: &str, clients: Option<usize>) -> Result<Self, Error> {
         let default = Limits::default();
         let limits = Limits {
             clients: clients.unwrap_or(default.clients),
             ..default
         };
-        let told = Caps::raw(PixelFormat::I420, Size::new(1, 1));
-        let stage: Box<dyn Stage> = match Guest::join(runtime, &Place::new(name)?, told.clone())? {
+        let told = Caps::unknown();
+        let stage: Box<dyn Stage> = match Guest::join(runtime, name, told.clone(), clients)? {
             Some(guest) => Box::new(guest),
             None => Box::new(Own::new(runtime, name, told.clone(), limits)?),
         };
@@ -162,11 +164,12 @@ impl SharedOutput {
         self.0.end(Some(self.0.aborted()));
     }
 
-    /// Waits until readers were given what waited for them, so that the process may end.
+    /// Waits until readers were given what waited for them, so that the process may end. What was given to a host is its to show.
     #[must_use]
     pub fn wait_shown(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        while self.0.stage.stats().clients.iter().any(|c| c.waiting > 0) {
+        let wait = || self.0.stage.stats().clients.iter().flatten().any(|c| c.waiting > 0);
+        while wait() {
             if Instant::now() >= deadline {
                 return false;
             }
@@ -178,16 +181,9 @@ impl SharedOutput {
     /// Numbers, and who reads.
     #[must_use]
     pub fn stats(&self) -> SharedOutputStats {
-        let ShareStats {
-            published,
-            swept,
-            clients,
-        } = self.0.stage.stats();
         SharedOutputStats {
-            frames: published,
             copies: self.0.copies.load(Ordering::Relaxed),
-            swept,
-            clients,
+            ..self.0.stage.stats()
         }
     }
 }
@@ -252,7 +248,7 @@ impl Inner {
         Error::Held {
             ms: waited.as_millis() as u64,
             frames: in_use,
-            readers: clients.iter().filter(|c| c.held > 0).count(),
+            readers: clients.map(|all| all.iter().filter(|c| c.held > 0).count()),
         }
     }
 

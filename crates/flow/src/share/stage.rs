@@ -1,6 +1,6 @@
 //! Where an output's frames go and its memory comes from: the seam between what users write and who shows it to readers.
 
-use super::ShareStats;
+use super::SharedOutputStats;
 use crate::{Error, Runtime};
 use beamline_arena::{PoolConfig, SegmentHold, Wait};
 use beamline_link::{Failure, Limits, Place, Publisher};
@@ -42,8 +42,8 @@ pub(super) trait Stage: Send + Sync {
     /// The last word: the end, or a failure. The name is free afterwards.
     fn end(&self, failure: Option<Failure>);
 
-    /// Numbers, and who reads.
-    fn stats(&self) -> ShareStats;
+    /// Numbers, and who reads, as far as that is known here; no copies.
+    fn stats(&self) -> SharedOutputStats;
 }
 
 /// An output that owns its name and its memory.
@@ -141,11 +141,12 @@ impl Stage for Own {
         self.publisher.close();
     }
 
-    fn stats(&self) -> ShareStats {
-        ShareStats {
-            published: self.publisher.published(),
-            swept: self.publisher.swept(),
-            clients: self.publisher.readers(),
+    fn stats(&self) -> SharedOutputStats {
+        SharedOutputStats {
+            frames: self.publisher.published(),
+            copies: 0,
+            swept: Some(self.publisher.swept()),
+            clients: Some(self.publisher.readers()),
         }
     }
 }

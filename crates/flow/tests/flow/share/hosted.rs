@@ -6,7 +6,7 @@ use beamline_flow::{
     CaptureOptions, CaptureSession, Error, FrameStream, Patience, Policy, Pop, Runtime, SharedOutput, SharedTrackConfig,
 };
 use beamline_io::Cancel;
-use beamline_media::{FrameInfo, PixelFormat, Rational, Size};
+use beamline_media::{Caps, ErrorCode, FrameInfo, PixelFormat, Rational, Size};
 use std::{
     thread,
     time::{Duration, Instant},
@@ -130,7 +130,7 @@ fn a_host_that_closes_is_told_to_its_producer() {
         let written = output
             .frame(info, None)
             .and_then(|frame| output.write(&frame.freeze(), None));
-        written.is_err_and(|e| e.reason() == "host-closed")
+        written.is_err_and(|e| (e.code(), e.reason()) == (ErrorCode::InvalidState, "host-closed"))
     });
 }
 
@@ -172,4 +172,128 @@ fn those_who_wait_for_a_slot_of_a_host_are_woken_and_so_is_one_that_is_cancelled
     });
     // Not when one of them looked for himself again.
     assert!(took < Duration::from_millis(150), "{took:?}");
+}
+
+#[test]
+fn a_host_knows_who_fills_and_who_reads_and_a_guest_knows_that_it_does_not() {
+    let (ours, theirs, place) = (runtime(), runtime(), place());
+    let (session, stream) = host(&ours, &place.path);
+    assert_eq!(session.clients(), Some(Vec::new()));
+    let output = output(&theirs, &place.path);
+    let (_reader, beside) = read(&theirs, &place.path);
+    assert_eq!(_reader.clients(), None);
+    output.write(&draw(&output, 1), None).unwrap();
+    let held = [next(&stream), next(&beside)];
+    let clients = session.clients().unwrap();
+    let [(true, _, _), (false, 1, 1)] = clients
+        .iter()
+        .map(|c| (c.produces, c.held, c.granted))
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{clients:?}");
+    };
+    assert!(output.stats().clients.is_none() && output.stats().swept.is_none());
+    drop(held);
+    session.close();
+    assert!(session.wait_closed(LONG));
+    assert_eq!(session.clients(), Some(Vec::new()));
+    assert_eq!(session.invite().unwrap_err().reason(), "closed");
+}
+
+#[test]
+fn the_host_says_how_many_may_read_and_a_guest_that_would_say_it_is_refused() {
+    let (ours, theirs, place) = (runtime(), runtime(), place());
+    let session = open(&ours, &format!("shared:{}?host=true&clients=1", place.path));
+    let stream = session.frames(CaptureOptions::default()).unwrap();
+    for path in [&place.path, "fd:3"] {
+        let error = SharedOutput::create(&theirs, path, Some(5)).unwrap_err();
+        assert_eq!(
+            (error.code(), error.reason()),
+            (ErrorCode::InvalidConfig, "invalid-argument")
+        );
+    }
+    let output = output(&theirs, &place.path);
+    let (_reader, _frames) = read(&theirs, &place.path);
+    let request = theirs.backends.parse(&format!("shared:{}", place.path)).unwrap();
+    let error = CaptureSession::open(&theirs, &request, Cancel::new()).unwrap_err();
+    assert_eq!((error.code(), error.reason()), (ErrorCode::Quota, "share-full"));
+    for wrong in ["clients=0", "clients=1025", "clients=few", "width=64"] {
+        let request = ours.backends.parse(&format!("shared:{}?host=true&{wrong}", place.path));
+        assert_eq!(request.unwrap_err().code(), ErrorCode::InvalidConfig, "{wrong}");
+    }
+    // Nobody was told that somebody had come and gone.
+    output.write(&draw(&output, 1), None).unwrap();
+    assert_eq!(next(&stream).info().coded, SIZE);
+}
+
+#[test]
+fn a_guest_by_an_inherited_end_fills_its_host() {
+    use std::os::fd::AsRawFd;
+    let (ours, theirs, place) = (runtime(), runtime(), place());
+    let (session, stream) = host(&ours, &place.path);
+    let end = session.invite().unwrap();
+    let output = output(&theirs, &format!("fd:{}", end.as_raw_fd()));
+    let drawn = draw(&output, 3);
+    output.write(&drawn, None).unwrap();
+    assert_eq!(sum(&next(&stream)), sum(&drawn));
+    output.close();
+    assert!(matches!(stream.pop_timeout(LONG), Pop::End(None)));
+    let error = SharedOutput::create(&theirs, "fd:three", None).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidConfig);
+    let local = open(&ours, "pattern:ball?width=64&height=32");
+    assert_eq!(local.invite().unwrap_err().reason(), "not-hosted");
+}
+
+#[test]
+fn what_a_guest_waits_for_in_vain_is_told_with_the_frames_that_it_has_open() {
+    let (ours, theirs, place) = (runtime(), runtime(), place());
+    let _session = open(&ours, &format!("shared:{}?host=true", place.path));
+    let output = output(&theirs, &place.path);
+    let info = FrameInfo {
+        timestamp_us: Some(0),
+        ..FrameInfo::new(PixelFormat::GRAY8, SIZE)
+    };
+    let short = Patience {
+        timeout: Duration::from_millis(300),
+        cancel: Cancel::new(),
+    };
+    let mut drawn = Vec::new();
+    let error = loop {
+        match output.frame(info, Some(&short)) {
+            Ok(frame) => drawn.push(frame),
+            Err(error) => break error,
+        }
+        assert!(drawn.len() < 64, "as many as are granted ahead");
+    };
+    let Error::Held { frames, readers, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!((*frames as usize, *readers), (drawn.len(), None));
+    assert!(!drawn.is_empty());
+    assert!(error.to_string().contains("its host grants no more"), "{error}");
+    drop(drawn);
+    drop(output.frame(info, Some(&short)).unwrap());
+}
+
+#[test]
+fn a_capture_that_is_hosted_knows_its_format_when_the_producer_says_it() {
+    let (ours, theirs, place) = (runtime(), runtime(), place());
+    let (session, stream) = host(&ours, &place.path);
+    let (reader, beside) = read(&theirs, &place.path);
+    assert_eq!([session.caps(), reader.caps()], [Caps::unknown(), Caps::unknown()]);
+    let output = output(&theirs, &place.path);
+    let sized = Caps {
+        size: SIZE,
+        frame_rate: Rational::new(25, 1),
+        ..Caps::unknown()
+    };
+    until("what was said before the first frame", || {
+        [session.caps(), reader.caps()] == [sized.clone(), sized.clone()]
+    });
+    output.write(&draw(&output, 1), None).unwrap();
+    drop((next(&stream), next(&beside)));
+    for caps in [session.caps(), reader.caps()] {
+        assert_eq!((caps.pixel_format, caps.size), (Some(PixelFormat::I420), SIZE));
+    }
+    assert_eq!([session.changes(), reader.changes()], [2, 2], "each is told once");
 }
