@@ -11,7 +11,7 @@ export interface FrameRate {
 export type DeviceKind = "pattern" | "image" | "camera" | "network" | "shared";
 /** A form in which a device gives its pictures: any size and rate between the two. */
 export interface FormatOffer {
-	/** Our name of raw pixels; null when packets come. */
+	/** Our name of raw pixels; null when packets come, or it is not known yet. */
 	readonly pixelFormat: string | null;
 	/** Family of the packets (`mjpeg`, `h264`); null when raw pixels come. */
 	readonly encoded: string | null;
@@ -40,7 +40,7 @@ export interface Device {
 	readonly name: string;
 	/** Where it is plugged in; null when nowhere. */
 	readonly bus: string | null;
-	/** What it offers. */
+	/** What it offers; nothing as long as nobody knows how large: of a share before its first frame. */
 	readonly formats: readonly FormatOffer[];
 }
 /** The devices that can be opened now: a plain snapshot. `kind`: only those. */
@@ -307,14 +307,17 @@ export declare class VideoFrame {
 /** W3C `AllowSharedBufferSource`: bytes in an array buffer, shared or not, or a view of one. */
 export type AllowSharedBufferSource = ArrayBufferLike | ArrayBufferView;
 /**
- * One end of a share for exactly one child that inherits it: see {@link Share.invite}. Close it once the child is spawned: `close()`, or
+ * One end of a share for exactly one child that inherits it: see {@link Share.invite} and {@link Capture.invite}. Close it once the child is spawned: `close()`, or
  * `using`.
  */
 export declare class ShareEnd implements Disposable {
 	#private;
 	/** Its number in this process: an element of the child's `stdio`. The child has it under its index there. */
 	readonly fd: number;
-	/** What opens it where it has this number: `shared:fd:` and {@link fd}. In a child it is `shared:fd:` and the index in `stdio`. */
+	/**
+	 * What opens it where it has this number: `shared:fd:` and {@link fd}. In a child it is `shared:fd:` and the index in `stdio`. One
+	 * `openCapture`, or of a hosted share one `createOutput`.
+	 */
 	get url(): string;
 	/** Closes the copy of this process; the child's own is not touched. An end that nobody took is void by that. */
 	close(): void;
@@ -464,20 +467,22 @@ export interface OpenCaptureOptions {
 	takeHanded?: boolean;
 	/**
 	 * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
-	 * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
+	 * The capture is open at once, and its `format` known when the producer says it; it ends with its producer. Others read the share as any.
 	 */
 	host?: boolean;
+	/** Readers at once, at most, 1 to 1024; 64 unless told otherwise: for `shared` with `host`. Who fills it takes no place. */
+	clients?: number;
 }
 /** What was really agreed. */
 export interface CaptureFormat {
-	/** Our name of the pixel format of frames; null when packets come, which are decoded here. */
+	/** Our name of the pixel format of frames; null when packets come, which are decoded here, and as long as nobody knows it. */
 	readonly pixelFormat: string | null;
 	/** Family of the packets that come (`mjpeg`, `png`); null when frames come. */
 	readonly encoded: string | null;
-	/** Width in pixels. */
-	readonly width: number;
-	/** Height in pixels. */
-	readonly height: number;
+	/** Width in pixels; null as long as nobody knows it: of a share whose source has neither said it nor given a picture. */
+	readonly width: number | null;
+	/** Height in pixels; null as long as nobody knows it. */
+	readonly height: number | null;
 	/** Pictures per second; null when not steady. */
 	readonly frameRate: number | null;
 	/** How far pictures are turned clockwise for showing, in degrees. */
@@ -512,13 +517,16 @@ export declare class CaptureErrorEvent extends Event {
  * `close()`, or `await using`.
  *
  * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails, `formatchange` when
- * {@link format} has become another one.
+ * {@link format} has become another one, or known at all.
  */
 export declare class Capture extends EventTarget implements AsyncDisposable, AsyncIterable<VideoFrame> {
 	#private;
 	/**
 	 * What was really agreed: format, size, rate, colour space, copies per frame. Another object once the source has changed it, before the
 	 * first frame of the new format is handed out.
+	 *
+	 * Opening waits for no picture: of a share whose source does not know what it will give (`pixelFormat`, `width` and `height` are null
+	 * then) a loop hears of it with the first frame, and `formatchange` tells it.
 	 */
 	get format(): CaptureFormat;
 	/** Whether pictures come at their own time. */
@@ -530,11 +538,25 @@ export declare class Capture extends EventTarget implements AsyncDisposable, Asy
 	/** What the owner of a share calls this reader: `share.clients[].id` there. Null for sources that nobody else can read. */
 	get client(): number | null;
 	/**
+	 * Of a capture that hosts a share (`host: true`): who reads it and who fills it (`produces`), how far behind, and how many frames each
+	 * holds, as a snapshot; empty once it is closed. Null for all others: who reads what `share()` gives, {@link Share.clients} tells.
+	 */
+	get clients(): ShareClient[] | null;
+	/**
+	 * One end of the share that this capture hosts, for exactly one child that inherits it, as {@link Share.invite} makes them: there
+	 * `createOutput('shared:fd:3')` fills it, or `openCapture('shared:fd:3')` reads it.
+	 *
+	 * Rejects with `BeamlineError`: `InvalidState` (`not-hosted`, `closed`), `Quota` when 64 of them are out and unused.
+	 */
+	invite(): Promise<ShareEnd>;
+	/**
 	 * Hands a frame of this capture to another process that reads the same share, through the owner: that one is granted it while we still
 	 * have ours, and its loops get it with `frame.handedBy`. `client` is the other's {@link client}. False when there is no such reader, it
 	 * was not opened with `takeHanded`, or it has no room now.
 	 *
-	 * A loop over this capture must be under way. Rejects with `BeamlineError`: `not-shared`, `frame-of-another-share`, `share-silent`.
+	 * It settles when the owner has answered, whether a loop is under way here or not. Rejects with `BeamlineError`: `not-shared`,
+	 * `frame-of-another-share`; `share-silent` when the owner is stopped and does not answer within 5 s: it still hands the frame over,
+	 * should it go on.
 	 */
 	handOver(frame: VideoFrame, client: number): Promise<boolean>;
 	/** A loop over the frames from now on. */
@@ -873,46 +895,53 @@ export declare class SharedVideoTrack {
 	 * A frame to be drawn into through its `planes` and then written: it lies in the output's own memory, so that nothing is copied. Its
 	 * bytes are those of an earlier picture of this output, or 0: draw all of it.
 	 *
-	 * Waits while readers and open frames hold all memory that the output may have (128 frames of a size, at most 1 GiB of it); rejects with
+	 * Waits while readers and open frames hold all memory that the output may have (128 frames of a size, at most 1 GiB of it; where another
+	 * process hosts the share, 4 frames that are not written yet, and at most 1 GiB there); rejects with
 	 * `BeamlineError` `frames-not-closed` after `timeoutMs`, and with `InvalidConfig` for what no frame can be.
 	 */
 	frame(init: SharedFrameInit): Promise<VideoFrame>;
 }
 /** How frames are produced for other processes. */
 export interface CreateSharedOutputOptions {
-	/** Readers at once, at most: 1 to 1024; 64 unless told otherwise. */
+	/** Readers at once, at most: 1 to 1024; 64 unless told otherwise. Refused for a name that another process hosts: that one says it. */
 	clients?: number;
 	/** Aborts the output, as {@link SharedOutput.abort} does: what waits rejects with the signal's reason. */
 	signal?: AbortSignal;
 }
-/** What is said of the pictures beforehand. Readers that come before the first frame are told; frames may be otherwise all the same. */
+/**
+ * What is said of the pictures beforehand. Readers that come before the first frame are told; frames may be otherwise all the same. Null is
+ * what nobody knows yet, as {@link CaptureFormat} has it.
+ */
 export interface SharedVideoConfig {
 	/** Width in pixels; default of {@link SharedVideoTrack.frame}. */
-	width?: number;
+	width?: number | null;
 	/** Height in pixels; default of {@link SharedVideoTrack.frame}. */
-	height?: number;
+	height?: number | null;
 	/** Pictures per second, where they are steady: a hint for readers. */
-	frameRate?: number | FrameRate;
+	frameRate?: number | FrameRate | null;
 }
-/** Numbers of a shared output. */
+/** Numbers of a shared output. What its owner alone knows is undefined where another process hosts it: `capture.clients` tells it there. */
 export interface SharedOutputStats {
 	/** Frames that were shown to readers. */
 	frames: number;
 	/** Those of them that had to be copied first: see {@link SharedVideoTrack.write}. */
 	copies: number;
 	/** Frames that readers held when they ended without a word, and that came back by themselves. */
-	swept: number;
+	swept: number | undefined;
 	/** Who reads now. */
-	clients: ShareClient[];
+	clients: ShareClient[] | undefined;
 }
 /**
  * Frames of this process for others of the same user, in the same memory: they say `openCapture('shared:' + name)`.
+ *
+ * Where another process hosts the name (`openCapture('shared:' + name, { host: true })`, or an end of it was inherited: `shared:fd:3`), it
+ * owns the memory and shows the frames: once it has closed, what is asked for here rejects with `InvalidState`, `host-closed`.
  *
  * Nobody who reads can hold it up. `close()` tells readers the end; leaving it any other way tells them an error (`output-aborted`).
  */
 export declare class SharedOutput implements AsyncDisposable {
 	#private;
-	/** Under which others find it. */
+	/** Under which others find it; `fd:` and its number when an inherited end was all that was known. */
 	readonly name: string;
 	/** Its one track: pictures, handed over as they are written. */
 	addVideo(config?: SharedVideoConfig): SharedVideoTrack;

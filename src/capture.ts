@@ -9,7 +9,8 @@ import { engine, unwrap } from './native/engine.js'
 import { formatRow } from './native/formats.js'
 import { checkLoop, checkOptions, checkWhole } from './options.js'
 import { type FrameRate, rateOf } from './rate.js'
-import type { Share, ShareOptions } from './share.js'
+import type { Share, ShareClient, ShareOptions } from './share.js'
+import { ShareEnd } from './share-end.js'
 
 /** How a capture is opened. Options of a backend (`live`, `color`, `loop`, …) stand beside the common ones. */
 export interface OpenCaptureOptions {
@@ -50,21 +51,23 @@ export interface OpenCaptureOptions {
   takeHanded?: boolean
   /**
    * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
-   * The capture is open at once and its `format` known with the first frame; it ends with its producer. Others read the share as any.
+   * The capture is open at once, and its `format` known when the producer says it; it ends with its producer. Others read the share as any.
    */
   host?: boolean
+  /** Readers at once, at most, 1 to 1024; 64 unless told otherwise: for `shared` with `host`. Who fills it takes no place. */
+  clients?: number
 }
 
 /** What was really agreed. */
 export interface CaptureFormat {
-  /** Our name of the pixel format of frames; null when packets come, which are decoded here. */
+  /** Our name of the pixel format of frames; null when packets come, which are decoded here, and as long as nobody knows it. */
   readonly pixelFormat: string | null
   /** Family of the packets that come (`mjpeg`, `png`); null when frames come. */
   readonly encoded: string | null
-  /** Width in pixels. */
-  readonly width: number
-  /** Height in pixels. */
-  readonly height: number
+  /** Width in pixels; null as long as nobody knows it: of a share whose source has neither said it nor given a picture. */
+  readonly width: number | null
+  /** Height in pixels; null as long as nobody knows it. */
+  readonly height: number | null
   /** Pictures per second; null when not steady. */
   readonly frameRate: number | null
   /** How far pictures are turned clockwise for showing, in degrees. */
@@ -93,6 +96,7 @@ export interface CaptureStats {
 
 interface NativeCapture {
   client: number | null
+  hosts: boolean
   id: number
   live: boolean
   format: NativeFormat
@@ -104,8 +108,8 @@ interface NativeFormat {
   copiesPerFrame: number
   format: number | null
   encoded: string | null
-  width: number
-  height: number
+  width: number | null
+  height: number | null
   frameRate: FrameRate | null
   rotation: number
   color: [string | null, string | null, string | null]
@@ -129,7 +133,7 @@ export class CaptureErrorEvent extends Event {
  * `close()`, or `await using`.
  *
  * Events: `ended` when the source has no more pictures or is closed, `error` (a {@link CaptureErrorEvent}) when it fails, `formatchange` when
- * {@link format} has become another one.
+ * {@link format} has become another one, or known at all.
  */
 export class Capture extends EventTarget implements AsyncDisposable, AsyncIterable<VideoFrame> {
   readonly #native: NativeCapture
@@ -165,6 +169,9 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   /**
    * What was really agreed: format, size, rate, colour space, copies per frame. Another object once the source has changed it, before the
    * first frame of the new format is handed out.
+   *
+   * Opening waits for no picture: of a share whose source does not know what it will give (`pixelFormat`, `width` and `height` are null
+   * then) a loop hears of it with the first frame, and `formatchange` tells it.
    */
   get format(): CaptureFormat {
     if (!this.#closing && engine().native.captureChanges(this.#native.id) !== this.#changes) this.#readFormat()
@@ -220,11 +227,33 @@ export class Capture extends EventTarget implements AsyncDisposable, AsyncIterab
   }
 
   /**
+   * Of a capture that hosts a share (`host: true`): who reads it and who fills it (`produces`), how far behind, and how many frames each
+   * holds, as a snapshot; empty once it is closed. Null for all others: who reads what `share()` gives, {@link Share.clients} tells.
+   */
+  get clients(): ShareClient[] | null {
+    if (!this.#native.hosts) return null
+    return this.#closing ? [] : (JSON.parse(engine().native.captureClients(this.#native.id)) as ShareClient[])
+  }
+
+  /**
+   * One end of the share that this capture hosts, for exactly one child that inherits it, as {@link Share.invite} makes them: there
+   * `createOutput('shared:fd:3')` fills it, or `openCapture('shared:fd:3')` reads it.
+   *
+   * Rejects with `BeamlineError`: `InvalidState` (`not-hosted`, `closed`), `Quota` when 64 of them are out and unused.
+   */
+  async invite(): Promise<ShareEnd> {
+    const end = unwrap(engine().native.captureInvite(this.#native.id))
+    return new ShareEnd(JSON.parse(end) as { id: number; fd: number })
+  }
+
+  /**
    * Hands a frame of this capture to another process that reads the same share, through the owner: that one is granted it while we still
    * have ours, and its loops get it with `frame.handedBy`. `client` is the other's {@link client}. False when there is no such reader, it
    * was not opened with `takeHanded`, or it has no room now.
    *
-   * A loop over this capture must be under way. Rejects with `BeamlineError`: `not-shared`, `frame-of-another-share`, `share-silent`.
+   * It settles when the owner has answered, whether a loop is under way here or not. Rejects with `BeamlineError`: `not-shared`,
+   * `frame-of-another-share`; `share-silent` when the owner is stopped and does not answer within 5 s: it still hands the frame over,
+   * should it go on.
    */
   async handOver(frame: VideoFrame, client: number): Promise<boolean> {
     checkWhole('client', client, 0, Number.MAX_SAFE_INTEGER)

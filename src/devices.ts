@@ -11,7 +11,7 @@ export const DEVICE_KINDS: readonly DeviceKind[] = ['pattern', 'image', 'camera'
 
 /** A form in which a device gives its pictures: any size and rate between the two. */
 export interface FormatOffer {
-  /** Our name of raw pixels; null when packets come. */
+  /** Our name of raw pixels; null when packets come, or it is not known yet. */
   readonly pixelFormat: string | null
   /** Family of the packets (`mjpeg`, `h264`); null when raw pixels come. */
   readonly encoded: string | null
@@ -35,7 +35,7 @@ export interface Device {
   readonly name: string
   /** Where it is plugged in; null when nowhere. */
   readonly bus: string | null
-  /** What it offers. */
+  /** What it offers; nothing as long as nobody knows how large: of a share before its first frame. */
   readonly formats: readonly FormatOffer[]
 }
 

@@ -1,7 +1,7 @@
 import { engine } from './native/engine.js'
 
 /**
- * One end of a share for exactly one child that inherits it: see {@link Share.invite}. Close it once the child is spawned: `close()`, or
+ * One end of a share for exactly one child that inherits it: see {@link Share.invite} and {@link Capture.invite}. Close it once the child is spawned: `close()`, or
  * `using`.
  */
 export class ShareEnd implements Disposable {
@@ -17,7 +17,10 @@ export class ShareEnd implements Disposable {
     this.fd = native.fd
   }
 
-  /** What opens it where it has this number: `shared:fd:` and {@link fd}. In a child it is `shared:fd:` and the index in `stdio`. */
+  /**
+   * What opens it where it has this number: `shared:fd:` and {@link fd}. In a child it is `shared:fd:` and the index in `stdio`. One
+   * `openCapture`, or of a hosted share one `createOutput`.
+   */
   get url(): string {
     return `shared:fd:${this.fd}`
   }

@@ -8,36 +8,42 @@ import { SharedVideoTrack } from './shared-track.js'
 
 /** How frames are produced for other processes. */
 export interface CreateSharedOutputOptions {
-  /** Readers at once, at most: 1 to 1024; 64 unless told otherwise. */
+  /** Readers at once, at most: 1 to 1024; 64 unless told otherwise. Refused for a name that another process hosts: that one says it. */
   clients?: number
   /** Aborts the output, as {@link SharedOutput.abort} does: what waits rejects with the signal's reason. */
   signal?: AbortSignal
 }
 
-/** What is said of the pictures beforehand. Readers that come before the first frame are told; frames may be otherwise all the same. */
+/**
+ * What is said of the pictures beforehand. Readers that come before the first frame are told; frames may be otherwise all the same. Null is
+ * what nobody knows yet, as {@link CaptureFormat} has it.
+ */
 export interface SharedVideoConfig {
   /** Width in pixels; default of {@link SharedVideoTrack.frame}. */
-  width?: number
+  width?: number | null
   /** Height in pixels; default of {@link SharedVideoTrack.frame}. */
-  height?: number
+  height?: number | null
   /** Pictures per second, where they are steady: a hint for readers. */
-  frameRate?: number | FrameRate
+  frameRate?: number | FrameRate | null
 }
 
-/** Numbers of a shared output. */
+/** Numbers of a shared output. What its owner alone knows is undefined where another process hosts it: `capture.clients` tells it there. */
 export interface SharedOutputStats {
   /** Frames that were shown to readers. */
   frames: number
   /** Those of them that had to be copied first: see {@link SharedVideoTrack.write}. */
   copies: number
   /** Frames that readers held when they ended without a word, and that came back by themselves. */
-  swept: number
+  swept: number | undefined
   /** Who reads now. */
-  clients: ShareClient[]
+  clients: ShareClient[] | undefined
 }
 
 /**
  * Frames of this process for others of the same user, in the same memory: they say `openCapture('shared:' + name)`.
+ *
+ * Where another process hosts the name (`openCapture('shared:' + name, { host: true })`, or an end of it was inherited: `shared:fd:3`), it
+ * owns the memory and shows the frames: once it has closed, what is asked for here rejects with `InvalidState`, `host-closed`.
  *
  * Nobody who reads can hold it up. `close()` tells readers the end; leaving it any other way tells them an error (`output-aborted`).
  */
@@ -52,7 +58,7 @@ export class SharedOutput implements AsyncDisposable {
   #broken: { reason: unknown } | undefined
   #last: SharedOutputStats | undefined
 
-  /** Under which others find it. */
+  /** Under which others find it; `fd:` and its number when an inherited end was all that was known. */
   readonly name: string
 
   /** @internal */
@@ -71,10 +77,12 @@ export class SharedOutput implements AsyncDisposable {
       if ((config as Record<string, unknown>)[name] !== undefined)
         throw refused(`'${name}' is for files: a shared output hands pictures over as they are, nothing is encoded`)
     if (this.#track) throw refused('a shared output has one track of pictures, which it has already')
-    checkWhole('width', config.width, 1, 2 ** 32 - 1)
-    checkWhole('height', config.height, 1, 2 ** 32 - 1)
-    const rate = config.frameRate === undefined ? undefined : rateOf('frameRate', config.frameRate)
-    const { width, height } = config
+    const width = config.width ?? undefined
+    const height = config.height ?? undefined
+    checkWhole('width', width, 1, 2 ** 32 - 1)
+    checkWhole('height', height, 1, 2 ** 32 - 1)
+    const frameRate = config.frameRate ?? undefined
+    const rate = frameRate === undefined ? undefined : rateOf('frameRate', frameRate)
     const json = JSON.stringify({ width, height, frameRate: rate && [rate.num, rate.den] })
     unwrap(engine().native.addSharedVideo(this.#id, json))
     return (this.#track = new SharedVideoTrack(this.#id, this))
@@ -128,7 +136,7 @@ export class SharedOutput implements AsyncDisposable {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#last = this.stats()
     const last = await engine().request<SharedOutputStats | null>(start)
-    if (last) this.#last = { ...last, clients: [] }
+    if (last) this.#last = { ...last, clients: last.clients && [] }
   }
 
   /** Numbers so far; after the end, the last ones. */

@@ -18,6 +18,8 @@ export interface ChildOptions {
   args?: readonly string[]
   cwd?: string
   timeoutMs?: number
+  /** Fds that it inherits, as 3, 4, … */
+  fds?: readonly number[]
   /** Told of the process and of all that it has printed, each time that it prints. */
   onOutput?(child: ChildProcess, stdout: string): void
 }
@@ -33,14 +35,14 @@ export function runNode(args: readonly string[], options: ChildOptions = {}): Pr
   const { NODE_TEST_CONTEXT: _, ...env } = { ...process.env, ...options.env }
   const begin = performance.now()
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe', ...(options.fds ?? [])] })
     let [stdout, stderr] = ['', '']
     const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
-    child.stdout.on('data', (data: Buffer) => {
+    child.stdout?.on('data', (data: Buffer) => {
       stdout += String(data)
       onOutput?.(child, stdout)
     })
-    child.stderr.on('data', (data: Buffer) => (stderr += String(data)))
+    child.stderr?.on('data', (data: Buffer) => (stderr += String(data)))
     child.on('error', reject)
     child.on('close', (code, signal) => {
       clearTimeout(timer)

@@ -1,27 +1,13 @@
 // Shared outputs between processes: one produces, filters, dies; another reads.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { after, before, test } from 'node:test'
-import { BeamlineError, type Capture, openCapture, openInput, type VideoFrame } from 'beamline'
-import { type Ended, runModule } from '../helpers/child.js'
-import { clip, scratch } from '../helpers/media.js'
-import { copiesOf, copyOfLook, expectedMode, nothingIsHeld } from '../helpers/memory.js'
+import { test } from 'node:test'
+import { type Capture, openCapture, openInput, type VideoFrame } from 'beamline'
+import { runModule } from '../helpers/child.js'
+import { clip } from '../helpers/media.js'
+import { copiesOf, copyOfLook, expectedMode } from '../helpers/memory.js'
+import { clean, is, ownNames, sum } from '../helpers/share.js'
 
-const folder = scratch()
-before(() => {
-  process.env['BEAMLINE_SHARES'] = folder
-})
-after(() => nothingIsHeld())
-
-const clean = (ended: Ended) => assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr)
-const is = (code: string, reason: string) => (error: unknown) =>
-  error instanceof BeamlineError && error.code === code && error.reason === reason
-
-const sum = (frame: VideoFrame) => {
-  const hash = createHash('sha1')
-  for (const { bytes } of frame.planes) hash.update(bytes)
-  return hash.digest('hex')
-}
+ownNames()
 
 /** Waits in a child until somebody reads. */
 const READ = `while (output.stats().clients.length === 0) await new Promise((r) => setTimeout(r, 5))`

@@ -1,32 +1,17 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { BeamlineError, type Capture, listDevices, memory, openCapture, openInput, VideoFrame } from 'beamline'
-import { type Ended, runModule } from '../helpers/child.js'
-import { clip, scratch } from '../helpers/media.js'
-import { assertMode, expectedMode, nothingIsHeld } from '../helpers/memory.js'
+import { runModule } from '../helpers/child.js'
+import { clip } from '../helpers/media.js'
+import { assertMode, expectedMode, until } from '../helpers/memory.js'
+import { clean, is, ownNames, sum } from '../helpers/share.js'
 
-const folder = scratch()
-before(() => {
-  process.env['BEAMLINE_SHARES'] = folder
-})
-after(() => nothingIsHeld())
+const folder = ownNames()
 
 test('share: the run is in the zero-copy mode that it was asked for', assertMode)
 
 const BALL = 'pattern:ball?width=320&height=180&frameRate=50'
-const sum = (frame: VideoFrame) => {
-  const hash = createHash('sha1')
-  for (const { bytes } of frame.planes) hash.update(bytes)
-  return hash.digest('hex')
-}
-
-const clean = (ended: Ended) => assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr)
-const until = async (what: string, done: () => boolean) => {
-  for (let i = 0; i < 500 && !done(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
-  assert.ok(done(), `${what} did not come about`)
-}
 
 /** A child that reads `count` frames of a share and prints what it saw. */
 const reads = (name: string, count: number, then = '') => `
@@ -101,7 +86,7 @@ test('share: who reads is told, with what he holds; a reader that is killed leav
   })
   assert.equal(ended.signal, 'SIGKILL', ended.stderr)
   assert.equal(clients, 1)
-  await until('the end of the reader', () => share.clients.length === 0)
+  await until(() => share.clients.length === 0, 'the end of the reader')
   assert.ok(share.stats().swept >= 3)
 })
 
@@ -174,8 +159,6 @@ test('share: what is shared is listed, and opened by the id that the list tells'
 test('share: names that are taken or cannot be, and a policy that waits, are refused', async () => {
   await using capture = await openCapture(BALL)
   await using share = await capture.share('taken')
-  const is = (code: string, reason: string) => (error: unknown) =>
-    error instanceof BeamlineError && error.code === code && error.reason === reason
   await assert.rejects(capture.share(share.name), is('Busy', 'share-taken'))
   await assert.rejects(capture.share('not a name'), is('InvalidConfig', 'share-name'))
   await assert.rejects(openCapture('shared:nobody'), is('NotFound', 'no-such-share'))
@@ -199,7 +182,7 @@ test('share: a reader that keeps every frame open is told so, and holds up nobod
   )
   assert.equal(held.length, 4)
   const { published } = share.stats()
-  await until('further frames', () => share.stats().published > published + 10)
+  await until(() => share.stats().published > published + 10, 'further frames')
   for (const frame of held) frame.close()
   assert.ok(memory.stats().live >= 0)
 })

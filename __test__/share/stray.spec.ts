@@ -1,28 +1,17 @@
 // What a script stores into frames that another process owns: whose pixels change, who is warned, what later frames show.
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { after, before, test } from 'node:test'
-import { memory, openCapture, VideoFrame } from 'beamline'
+import { test } from 'node:test'
+import { memory, openCapture } from 'beamline'
 import { type Ended, runModule } from '../helpers/child.js'
-import { scratch } from '../helpers/media.js'
-import { assertMode, expectedMode, nothingIsHeld } from '../helpers/memory.js'
+import { assertMode, expectedMode } from '../helpers/memory.js'
+import { ownNames, sum } from '../helpers/share.js'
 
-const folder = scratch()
-before(() => {
-  process.env['BEAMLINE_SHARES'] = folder
-})
-after(() => nothingIsHeld())
+ownNames()
 
 test('stray: the run is in the zero-copy mode that it was asked for', assertMode)
 
 /** Every picture has the same bytes. */
 const SOLID = 'pattern:solid?color=%23306090&counter=false&width=320&height=180&frameRate=100'
-
-const hashOf = (frame: VideoFrame) => {
-  const hash = createHash('sha1')
-  for (const { bytes } of frame.planes) hash.update(bytes)
-  return hash.digest('hex')
-}
 
 interface Seen {
   /** Pictures by their hash. */
@@ -77,7 +66,7 @@ async function readBy(...children: ReadonlyArray<readonly [code: string, dev: st
   let over = false
   const looking = (async () => {
     for await (const frame of capture) {
-      const hash = hashOf(frame)
+      const hash = sum(frame)
       ours[hash] = (ours[hash] ?? 0) + 1
       frame.close()
       if (over) break

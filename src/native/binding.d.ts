@@ -10,6 +10,10 @@ export declare class NativeRuntime {
   captureChanges(capture: number): number
   /** A capture's format now, as JSON; `null` for one that is closed. */
   captureFormat(capture: number): string
+  /** Who reads and fills the share that a capture hosts, as JSON; `null` for one that hosts none or is closed. */
+  captureClients(capture: number): string
+  /** An end of the share that a capture hosts, for one child: its number and its fd, as JSON. */
+  captureInvite(capture: number): BindingResult<string>
   /** A loop over a capture's frames; gives the stream's number. */
   captureFrames(capture: number, json: string): BindingResult<number>
   /** Why a loop over a capture has to wait for another one, as JSON; null when it has not. */

@@ -51,22 +51,24 @@ impl NativeRuntime {
             "id": id,
             "live": session.live(),
             "client": session.client(),
+            "hosts": session.clients().is_some(),
             "format": format_of(&session),
         })
         .to_string()
     }
 }
 
-/// What was agreed, or has come since.
+/// What was agreed, or has come since; null is what nobody knows yet.
 fn format_of(session: &CaptureSession) -> Value {
     let (changes, caps) = (session.changes(), session.caps());
+    let known = |side: u32| (side > 0).then_some(side);
     json!({
         "changes": changes,
         "copiesPerFrame": session.copies_per_frame(),
         "format": caps.pixel_format.map(|f| f.index()),
         "encoded": caps.encoded,
-        "width": caps.size.width,
-        "height": caps.size.height,
+        "width": known(caps.size.width),
+        "height": known(caps.size.height),
         "frameRate": caps.frame_rate,
         "rotation": caps.rotation.degrees(),
         "color": [caps.color.primaries_name(), caps.color.transfer_name(), caps.color.matrix_name()],
@@ -116,6 +118,24 @@ impl NativeRuntime {
     pub fn capture_format(&self, capture: f64) -> String {
         let captures = self.captures.borrow();
         captures.get(capture).map_or(Value::Null, format_of).to_string()
+    }
+
+    /// Who reads and fills the share that a capture hosts, as JSON; `null` for one that hosts none or is closed.
+    #[napi]
+    pub fn capture_clients(&self, capture: f64) -> String {
+        let captures = self.captures.borrow();
+        let clients = captures.get(capture).and_then(CaptureSession::clients);
+        serde_json::to_string(&clients).unwrap_or_else(|_| "null".into())
+    }
+
+    /// An end of the share that a capture hosts, for one child: its number and its fd, as JSON.
+    #[napi]
+    pub fn capture_invite(&self, capture: f64) -> BindingResult<String> {
+        cross((|| {
+            let session = self.captures.borrow().get(capture).cloned();
+            let session = session.ok_or_else(|| BindingError::closed("the capture"))?;
+            Ok(self.adopt_end(session.invite()?))
+        })())
     }
 
     /// A loop over a capture's frames; gives the stream's number.

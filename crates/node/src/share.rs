@@ -10,7 +10,7 @@ use beamline_flow::{Pace, Share, ShareOptions};
 use napi_derive::napi;
 use serde::Deserialize;
 use serde_json::json;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +38,13 @@ impl NativeRuntime {
         let (name, url) = (share.name().to_owned(), share.url());
         let id = self.shares.borrow_mut().insert(share);
         json!({ "id": id, "name": name, "url": url }).to_string()
+    }
+
+    /// Keeps an end for a child until `closeShareEnd`; its number and its fd, as JSON.
+    pub(crate) fn adopt_end(&self, end: OwnedFd) -> String {
+        let fd = end.as_raw_fd();
+        let id = self.ends.borrow_mut().insert(end);
+        json!({ "id": id, "fd": fd }).to_string()
     }
 }
 
@@ -98,10 +105,7 @@ impl NativeRuntime {
         cross((|| {
             let shares = self.shares.borrow();
             let share = shares.get(id).ok_or_else(|| BindingError::closed("the share"))?;
-            let end = share.invite()?;
-            let fd = end.as_raw_fd();
-            let id = self.ends.borrow_mut().insert(end);
-            Ok(json!({ "id": id, "fd": fd }).to_string())
+            Ok(self.adopt_end(share.invite()?))
         })())
     }
 
