@@ -146,6 +146,8 @@ impl Driver {
 
     /// Waits, and lets the other loops know for whom.
     fn waiting_for(&self, consumer: &Consumer, wait: impl FnOnce()) {
+        // What the others have got they are told of first.
+        self.consumers.iter().for_each(|c| c.sender.ring());
         self.shared.neighbours.waits_for(Some(&consumer.member));
         wait();
         self.shared.neighbours.goes_on();

@@ -310,6 +310,27 @@ fn a_loop_that_starves_is_told_which_other_one_is_not_read_and_lives_on() {
 }
 
 #[test]
+fn a_loop_is_told_of_its_frame_though_the_next_loop_has_no_room_for_it() {
+    let runtime = runtime();
+    // Slow enough that the first sleeps when a frame comes.
+    let session = open(&runtime, "pattern:ball?width=320&height=180&frameRate=25&live=true");
+    let waits_for_room = |queue| CaptureOptions {
+        queue: Some(queue),
+        policy: Some(Policy::Block),
+        ..CaptureOptions::default()
+    };
+    let first = session.frames(waits_for_room(8)).unwrap();
+    let _second = session.frames(waits_for_room(1)).unwrap();
+    // The second takes one; at the next the source waits for it.
+    for n in 0..2 {
+        let since = Instant::now();
+        let got = first.pop_timeout(LONG);
+        assert!(matches!(got, Pop::Item(_)), "{got:?} instead of frame {n}");
+        assert!(since.elapsed() < LONG / 2, "it lay there and nobody told");
+    }
+}
+
+#[test]
 fn a_loop_that_starves_is_told_who_does_not_close_frames() {
     let session = open(&runtime(), SMALL);
     let (keeper, reader) = (named(&session, "keeper", 4), named(&session, "reader", 4));
