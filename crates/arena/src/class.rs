@@ -16,9 +16,15 @@ use crate::{
 use std::{
     os::fd::OwnedFd,
     ptr::NonNull,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
+    thread,
+    time::{Duration, Instant},
 };
 
+/// How often bytes of a budget are looked for.
+const TURN: Duration = Duration::from_millis(5);
+/// How long a wait for a slot waits for the first ones: more would hide that the budget is too small.
+const FIRST: Duration = Duration::from_secs(1);
 /// The most segments of one size class: with 64 slots each, 4096 slots.
 const MAX_BANKS: usize = 64;
 
@@ -57,6 +63,8 @@ pub(crate) struct ClassInner {
     pub(crate) home: Home,
     /// [`crate::SegmentHold`]s on it.
     pub(crate) holds: AtomicU32,
+    /// Its slots are used no more: some were taken from a client that may still read them.
+    closed: AtomicBool,
 }
 
 /// Where slots go with their last release.
@@ -96,6 +104,7 @@ impl SizeClass {
             told: AtomicU64::new(0),
             home,
             holds: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
         }));
         class.0.pool.arena.register(&class.0);
         class
@@ -123,21 +132,44 @@ impl SizeClass {
     #[cold]
     fn acquire_slowly(&self, wait: Wait<'_>) -> Result<SlotMut, Error> {
         let inner = &self.0;
+        let slots = inner.pool.config.slots;
+        let more = (slots / 2).max(2);
         if inner.bank_count.load(Ordering::Acquire) == 0 {
-            return self.take_or_grow(inner.pool.config.slots);
+            return match wait {
+                Wait::Never | Wait::Grow => self.take_or_grow(slots),
+                Wait::GrowUntil(deadline) => self.grow_until(slots, deadline, &|| false),
+                Wait::Until { deadline, cancelled } => {
+                    let soon = Instant::now() + FIRST;
+                    self.grow_until(slots, deadline.map_or(soon, |deadline| deadline.min(soon)), cancelled)
+                }
+            };
         }
         match wait {
             Wait::Never => Err(Error::Empty {
                 pool: inner.label(),
                 slots: inner.slots(),
             }),
-            Wait::Grow => self.take_or_grow((inner.pool.config.slots / 2).max(2)),
+            Wait::Grow => self.take_or_grow(more),
+            Wait::GrowUntil(deadline) => self.grow_until(more, deadline, &|| false),
             Wait::Until { deadline, cancelled } => {
                 inner.waits.fetch_add(1, Ordering::Relaxed);
                 inner
                     .gate
                     .wait(deadline, cancelled, || self.take())
                     .map_err(|gave_up| Error::gave_up(gave_up, &inner.pool.config.label, inner.in_use(), inner.slots()))
+            }
+        }
+    }
+
+    /// Nobody rings when bytes come free: looks for them every few ms, where there can ever be enough.
+    fn grow_until(&self, slots: u32, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<SlotMut, Error> {
+        loop {
+            match self.take_or_grow(slots) {
+                Err(Error::Budget { .. }) if cancelled() => return Err(Error::Cancelled),
+                Err(Error::Budget { wanted, budget, .. }) if wanted <= budget && Instant::now() < deadline => {
+                    thread::sleep(TURN);
+                }
+                outcome => return outcome,
             }
         }
     }
@@ -288,6 +320,15 @@ impl ClassInner {
                 way_back.give_back(*segment, slot);
             }
         }
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no pool gives it out again.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn label(&self) -> String {

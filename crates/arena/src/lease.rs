@@ -247,6 +247,14 @@ impl SegmentHold {
     }
 }
 
+impl SegmentHold {
+    /// Of memory that [is retired](SegmentHold::is_retired): its source gets other memory should it come back to this size, so that what
+    /// is let go of here in spite of a client that may still read it is written by nobody.
+    pub fn close(&self) {
+        self.class.close();
+    }
+}
+
 impl Drop for SegmentHold {
     fn drop(&mut self) {
         self.class.holds.fetch_sub(1, Ordering::Relaxed);

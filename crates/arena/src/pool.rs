@@ -103,6 +103,9 @@ pub enum Wait<'a> {
     /// Add a segment within the byte budget: for callers whom waiting would deadlock (a decoder that itself holds the slots)
     /// or who must not block (the JavaScript thread).
     Grow,
+    /// As `Grow`, but where the budget is used up come again until then: memory of the format before is mostly on its way back, or has to
+    /// be taken from a reader of a share that keeps it ([`crate::Shortage`]).
+    GrowUntil(Instant),
     /// Sleep until a slot comes free.
     Until {
         /// When to give up; `None` waits for good.
@@ -117,6 +120,7 @@ impl std::fmt::Debug for Wait<'_> {
         f.write_str(match self {
             Wait::Never => "Never",
             Wait::Grow => "Grow",
+            Wait::GrowUntil(_) => "GrowUntil",
             Wait::Until { .. } => "Until",
         })
     }
@@ -242,7 +246,7 @@ impl Pool {
         if let Some(class) = classes
             .iter()
             .filter_map(Weak::upgrade)
-            .find(|c| c.slot_size == slot_size)
+            .find(|c| c.slot_size == slot_size && !c.is_closed())
         {
             return Ok(SizeClass(class));
         }
@@ -257,38 +261,29 @@ impl Pool {
 }
 
 impl PoolInner {
-    /// Takes `bytes` from both budgets, or from none; whoever could give some back is told.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<(), Error> {
-        self.try_reserve(bytes).inspect_err(|_| self.is_short())
-    }
-
-    fn try_reserve(&self, bytes: u64) -> Result<(), Error> {
+    /// Takes `bytes` from both budgets, or from none; then whoever could give some back is told.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
         let over = |used, budget| Error::Budget {
             pool: self.config.label.clone(),
             wanted: bytes,
             used,
             budget,
         };
-        add_within(&self.bytes, bytes, self.config.max_bytes).map_err(|used| over(used, self.config.max_bytes))?;
+        add_within(&self.bytes, bytes, self.config.max_bytes).map_err(|used| {
+            self.arena.is_short(Some(self));
+            over(used, self.config.max_bytes)
+        })?;
         add_within(&self.arena.bytes, bytes, self.arena.budget).map_err(|used| {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.arena.is_short(None);
             over(used, self.arena.budget)
         })
     }
 
     /// What both budgets have left.
     pub(crate) fn bytes_left(&self) -> u64 {
-        self.own_bytes_left().min(self.arena_bytes_left())
-    }
-
-    pub(crate) fn own_bytes_left(&self) -> u64 {
-        self.config.max_bytes.saturating_sub(self.bytes.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn arena_bytes_left(&self) -> u64 {
-        self.arena
-            .budget
-            .saturating_sub(self.arena.bytes.load(Ordering::Relaxed))
+        let left = |budget: u64, used: &AtomicU64| budget.saturating_sub(used.load(Ordering::Relaxed));
+        left(self.config.max_bytes, &self.bytes).min(left(self.arena.budget, &self.arena.bytes))
     }
 
     pub(crate) fn unreserve(&self, bytes: u64) {

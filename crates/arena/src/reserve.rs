@@ -104,7 +104,6 @@ impl ClassInner {
             room = room.max(aside.grown + spare);
         }
         if wanted > room {
-            self.pool.is_short();
             return Err(Error::Promised {
                 pool: self.label(),
                 wanted: slots,

@@ -3,6 +3,8 @@
 //! A share keeps memory of past formats alive for as long as its readers hold frames there. When a source then finds no room for the next
 //! format, the share is told, and can part with a reader that holds such frames for too long: see `beamline_link`. The source itself does
 //! not wait here: it gets its error, and may come again.
+//!
+//! It is the budget that is freed so. Pages that the reader still maps stay until it hears of it, or ends: a sealed memfd gives none back.
 
 use crate::{
     lease::Lease,
@@ -24,8 +26,8 @@ pub struct Shortage {
     rung: AtomicBool,
 }
 
-/// Bells, and the pool that each belongs to (its address: a wrong match rings once for nothing).
-pub(crate) type Shortages = Vec<(usize, Weak<Shortage>)>;
+/// Bells, and the pool that each belongs to.
+pub(crate) type Shortages = Vec<(Weak<PoolInner>, Weak<Shortage>)>;
 
 impl Shortage {
     /// `eventfd` is written to (it must not block): once until somebody [takes](Shortage::take) it.
@@ -37,10 +39,16 @@ impl Shortage {
         })
     }
 
+    /// Whether it was rung, and nobody has [taken](Shortage::take) it.
+    #[must_use]
+    pub fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
+    }
+
     /// Whether it was rung since.
     #[must_use]
     pub fn take(&self) -> bool {
-        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
+        self.is_rung() && self.rung.swap(false, Ordering::AcqRel)
     }
 
     fn ring(&self) {
@@ -60,32 +68,22 @@ impl Lease {
             return;
         }
         let mut bells = lock(&pool.arena.shortages);
-        bells.retain(|(_, bell)| bell.strong_count() != 0);
-        let known = |(of, known): &(usize, Weak<Shortage>)| *of == pool.key() && known.as_ptr() == Arc::as_ptr(bell);
+        bells.retain(|(of, bell)| of.strong_count() != 0 && bell.strong_count() != 0);
+        let known = |(of, known): &(Weak<PoolInner>, Weak<Shortage>)| {
+            of.as_ptr() == Arc::as_ptr(pool) && known.as_ptr() == Arc::as_ptr(bell)
+        };
         if !bells.iter().any(known) {
-            bells.push((pool.key(), Arc::downgrade(bell)));
+            bells.push((Arc::downgrade(pool), Arc::downgrade(bell)));
         }
     }
 }
 
-impl PoolInner {
-    fn key(self: &Arc<Self>) -> usize {
-        Arc::as_ptr(self).addr()
-    }
-
-    /// Memory was refused by the budget of this pool, or of all.
-    #[cold]
-    pub(crate) fn is_short(self: &Arc<Self>) {
-        let key = self.key();
-        let all = self.arena_bytes_left() < self.own_bytes_left();
-        self.arena.ring_for_memory(|of| all || of == key);
-    }
-}
-
 impl ArenaInner {
-    fn ring_for_memory(&self, whom: impl Fn(usize) -> bool) {
+    /// Bytes were refused by the budget of all pools, or of one.
+    #[cold]
+    pub(crate) fn is_short(&self, pool: Option<&PoolInner>) {
         for (of, bell) in &*lock(&self.shortages) {
-            if whom(*of)
+            if pool.is_none_or(|pool| std::ptr::eq(of.as_ptr(), pool))
                 && let Some(bell) = bell.upgrade()
             {
                 bell.ring();

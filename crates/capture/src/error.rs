@@ -214,6 +214,9 @@ impl Error {
             Error::Link(beamline_link::Error::Told(failure)) if failure.reason == "share-budget" => Some(
                 "a lower `hold` is set aside more easily (shared:NAME?hold=2); other readers that end make room, and so does more memory for the source",
             ),
+            Error::Link(beamline_link::Error::Told(failure)) if failure.reason == "share-past-formats" => Some(
+                "close frames when the format changes (formatchange), or copy what is to be kept (frame.writable(), frame.copyTo()); then open the share anew",
+            ),
             Error::NothingFound { .. } => Some("%05d stands for five digits with leading zeros, %d for digits without"),
             Error::Frame(FrameError::Memory(_)) => Some("close frames, or ask for a smaller picture"),
             _ => None,

@@ -10,12 +10,11 @@
 //! the raw pointer. From then on the lease that FFmpeg holds keeps everybody from writing (`Frame::try_into_mut` fails).
 
 use crate::{pixel, raii, sys as ff};
-use beamline_arena::{Lease, SizeClass, SlotMut, Wait};
+use beamline_arena::{Lease, Wait};
 use beamline_media::{Frame, FrameError, FrameInfo, FramePool, MAX_PIXELS, PixelFormat, Plane, Rational, Rect, Size};
 use std::{
     ffi::{c_int, c_void},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::{Duration, Instant},
 };
 
@@ -40,9 +39,13 @@ struct Owner {
     nursery: Arc<Nursery>,
 }
 
-/// How long a decoder waits for memory, and how often it looks.
+/// How long decoders and converters wait for memory where a budget is used up.
 const PATIENCE: Duration = Duration::from_secs(1);
-const TURN: Duration = Duration::from_millis(5);
+
+/// Never a wait for a slot: the decoder itself may hold every one (build-and-border.md, trap 2).
+pub(crate) fn growing() -> Wait<'static> {
+    Wait::GrowUntil(Instant::now() + PATIENCE)
+}
 
 /// Where the planes of a decoder's picture lie.
 struct Places {
@@ -71,7 +74,7 @@ impl Nursery {
 
     fn allocate(self: &Arc<Self>, places: &Places) -> Result<(*mut ff::AVBufferRef, *mut u8), FrameError> {
         let class = self.pool.pool().class(places.len)?;
-        let lease = slot(&class)?.freeze();
+        let lease = class.acquire(growing())?.freeze();
         let (data, len) = (lease.as_ptr().as_ptr(), lease.len());
         let owner = Box::into_raw(Box::new(Owner {
             lease,
@@ -106,18 +109,6 @@ impl Nursery {
         }
         // SAFETY: the address is that of an owner that is out, and `buffer` keeps it alive.
         Some(unsafe { (*opaque.cast::<Owner>()).lease.clone() })
-    }
-}
-
-/// Never waits for a slot: the decoder itself may hold every one (build-and-border.md, trap 2). Where a budget is used up it comes again for
-/// a while: frames of the format before are on their way back, or have to be taken from a reader of a share that keeps them.
-fn slot(class: &SizeClass) -> Result<SlotMut, beamline_arena::Error> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match class.acquire(Wait::Grow) {
-            Err(beamline_arena::Error::Budget { .. }) if Instant::now() < deadline => thread::sleep(TURN),
-            outcome => return outcome,
-        }
     }
 }
 

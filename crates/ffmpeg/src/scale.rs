@@ -1,7 +1,6 @@
 //! swscale, for pixel formats that only FFmpeg knows, and for stills. Every use is a copy and is counted by the caller.
 
 use crate::{buffer, color, error, pixel, raii, sys as ff};
-use beamline_arena::Wait;
 use beamline_codec::Error;
 use beamline_media::{ColorSpace, Frame, FrameInfo, FramePool, PixelFormat};
 use std::ffi::c_int;
@@ -48,7 +47,7 @@ pub(crate) unsafe fn into_slot(
         None => pixel::nearest(source).ok_or_else(unknown)?,
     };
     info.format = format;
-    let mut to = pool.acquire(info, Wait::Grow)?;
+    let mut to = pool.acquire(info, buffer::growing())?;
     let mut planes = [std::ptr::null_mut(); 8];
     let mut strides = [0; 8];
     for (i, (plane, stride)) in to.planes_mut().into_iter().enumerate() {

@@ -7,6 +7,7 @@ use crate::{
     service::Service,
     wire::{Caps as WireCaps, Failure, FromClient, ToClient},
 };
+use beamline_arena::grant::{SEGMENTS, SLOTS};
 use beamline_media::{Caps, ErrorCode};
 
 impl Service {
@@ -23,13 +24,16 @@ impl Service {
     }
 
     /// What a client holds, for another one that takes such frames: it is granted while the first still has its own. What it is, is told by
-    /// our own books. False when it holds no such frame.
+    /// our own books. A slot that it does not hold is not taken: it may have given it back since. False when it does not read our answers, or names what is no slot.
     pub(crate) fn pass(&self, from: &Client, ticket: u32, to: u64, slot: SlotAt) -> bool {
-        let Some(frame) = from.holds(slot) else {
+        if usize::from(slot.segment) >= SEGMENTS || usize::from(slot.slot) >= SLOTS {
             return false;
-        };
+        }
+        let frame = from.holds(slot);
         let other = self.shared.clients().iter().find(|c| c.id == to).cloned();
-        let taken = other.is_some_and(|other| other.offer(&frame, Number::From(from.id)) == Offered::Taken);
+        let taken = frame
+            .zip(other)
+            .is_some_and(|(frame, other)| other.offer(&frame, Number::From(from.id)) == Offered::Taken);
         from.answer(&ToClient::Passed { ticket, taken })
     }
 

@@ -74,5 +74,5 @@ impl Memory {
     }
 }
 
-/// Why a reader is refused, or cut off, that would hold more than there is.
-pub(crate) const BUDGET: &str = "share-budget";
+/// Why a reader is refused that would hold more than there is.
+const BUDGET: &str = "share-budget";

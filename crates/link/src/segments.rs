@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long a reader may hold frames of memory that its source has let go of, once that memory is missed.
 pub(crate) const GRACE: Duration = Duration::from_millis(500);
+/// After so long without a look what was seen then says nothing of the time between.
+pub(crate) const STALE: Duration = Duration::from_secs(2);
 
 /// Numbers are places in the reader's table, so there are few; a source that changes its format again and again needs them again.
 #[derive(Debug, Default)]
@@ -29,8 +31,8 @@ enum Place {
 #[derive(Debug)]
 struct Known {
     hold: SegmentHold,
-    /// Since when its source has let go of it and the client has not, as far as anybody has looked.
-    retired: Option<Instant>,
+    /// Since when its source has let go of it and the client has not, as far as anybody has looked; and when that was.
+    retired: Option<(Instant, Instant)>,
     /// By slot: what was told of it last. Ours alone, so what a client says of a frame it holds need not be believed. Nothing before the
     /// first is told.
     told: Vec<Entry>,
@@ -90,9 +92,10 @@ impl Segments {
         }
     }
 
-    /// Notes what the client is told of a frame whose first slot this is.
+    /// Notes what the client is told of a frame whose first slot this is: its source uses that memory.
     pub(crate) fn note(&mut self, first: SlotAt, entry: &Entry) {
         if let Some(Place::Known(known)) = self.0.get_mut(usize::from(first.segment)) {
+            known.retired = None;
             known.told.resize(SLOTS, [0; WORDS]);
             known.told[usize::from(first.slot)] = *entry;
         }
@@ -157,19 +160,34 @@ impl Segments {
         }
     }
 
-    /// Memory is missed: whether the client has held frames for [`GRACE`] in some that its source has let go of.
-    pub(crate) fn keeps_the_past(&mut self, granted: &Granted, now: Instant) -> bool {
-        let mut keeps = false;
+    /// Memory is missed: takes what the client has held for [`GRACE`] in some that its source has let go of. Gives how many holds.
+    ///
+    /// The number stays taken: the client, which is served no more, may go on with what lies there.
+    pub(crate) fn take_the_past(&mut self, granted: &mut Granted, now: Instant) -> u32 {
+        let mut taken = 0;
         for (number, place) in self.0.iter_mut().enumerate() {
             let Place::Known(known) = place else { continue };
-            if known.hold.is_retired() && holds_of(granted, number) {
-                let since = *known.retired.get_or_insert(now);
-                keeps |= now.duration_since(since) >= GRACE;
-            } else {
+            if !known.hold.is_retired() || !holds_of(granted, number) {
                 known.retired = None;
+                continue;
+            }
+            let since = match known.retired {
+                Some((since, looked)) if now.duration_since(looked) < STALE => since,
+                _ => now,
+            };
+            known.retired = Some((since, now));
+            if now.duration_since(since) >= GRACE {
+                known.hold.close();
+                for slot in 0..SLOTS {
+                    while granted.revoke(number, slot) {
+                        known.hold.let_go(slot as u32, 1);
+                        taken += 1;
+                    }
+                }
+                *place = Place::Leaving;
             }
         }
-        keeps
+        taken
     }
 
     /// The reader has forgotten it. False when it was not told to.

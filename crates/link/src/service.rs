@@ -7,7 +7,6 @@ use crate::{
     client::{Client, Out},
     error::Error,
     invite::Invitation,
-    memory::BUDGET,
     peer::Peer,
     produce::{Produced, Producing},
     publisher::{Shared, lock},
@@ -40,6 +39,8 @@ const ACCEPTS: usize = 16;
 /// as late as [`LATEST`].
 const VAIN_RINGS: u32 = 500;
 const WINDOW: Duration = Duration::from_millis(100);
+/// How often memory is looked for, while it is missed.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(50);
 
 /// What the thread works with.
 pub(crate) struct Service {
@@ -54,6 +55,9 @@ pub(crate) struct Service {
     vain: Vec<(u64, u32)>,
     /// Whether nobody is let in until the window's end: there are no fds left.
     shut: bool,
+    /// Whether readers wait for memory.
+    unsettled: bool,
+    looked_for_room: Instant,
 }
 
 /// A client that has not said hello.
@@ -95,6 +99,8 @@ impl Service {
             window: Instant::now(),
             vain: Vec::new(),
             shut: false,
+            unsettled: false,
+            looked_for_room: Instant::now(),
         };
         let os = |e: Errno| Error::os("an epoll", e);
         if let Some(listener) = &service.listener {
@@ -131,9 +137,10 @@ impl Service {
             }
             let clients = self.snapshot();
             let out = self.anything_out(&clients, closed);
-            let out = out.max(if self.shared.settle() { Out::Soon } else { Out::Nothing });
+            self.unsettled = self.shared.settle();
+            let out = if self.unsettled { out.max(Out::Soon) } else { out };
             let old = clients.iter().any(|c| c.may_forget());
-            let timeout = self.patience(closed || old, out);
+            let timeout = self.patience(closed || old || self.shared.shortage.is_rung(), out);
             let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
             self.shared.dozing.store(false, Ordering::SeqCst);
             clients.iter().for_each(|c| c.after_sleep());
@@ -149,9 +156,7 @@ impl Service {
                     gone.push(client.id);
                 }
             }
-            if self.shared.shortage.take() {
-                self.make_room_for_the_source(&clients, &mut gone);
-            }
+            self.make_room_for_the_source(&clients);
             self.forget(&gone);
             self.strangers
                 .retain(|s| !s.connected() || s.since.elapsed() < HELLO_PATIENCE);
@@ -159,14 +164,18 @@ impl Service {
         }
     }
 
-    /// The source found no memory: a reader that keeps some of past formats alive, stopped or forgetful, goes. What it has mapped it can
-    /// read on; here its frames are nobody's any more.
-    fn make_room_for_the_source(&self, clients: &[Arc<Client>], gone: &mut Vec<u64>) {
+    /// A source found no memory for a frame, or a reader none for its frames: what readers keep alive of the past goes.
+    ///
+    /// Not at every turn: it is this thread, too, that is refused memory, and so rings for itself.
+    fn make_room_for_the_source(&mut self, clients: &[Arc<Client>]) {
+        if self.looked_for_room.elapsed() < LOOK_FOR_ROOM || !(self.unsettled || self.shared.shortage.take()) {
+            return;
+        }
         let now = Instant::now();
-        for client in clients.iter().filter(|c| c.is_in_the_way(now)) {
-            let message = "the share's owner has no memory left, and this process holds frames of past formats: close them sooner";
-            client.scold(Failure::new(ErrorCode::Quota, BUDGET, message));
-            gone.push(client.id);
+        self.looked_for_room = now;
+        for client in clients {
+            let swept = client.make_room(now);
+            self.shared.swept.fetch_add(u64::from(swept), Ordering::Relaxed);
         }
     }
 
@@ -485,7 +494,7 @@ impl Service {
                 if self.pass(client, ticket, to, slot) {
                     return true;
                 }
-                "a frame to be passed on that it does not hold".into()
+                "a slot that cannot be, or more questions than it reads answers to".into()
             }
             Ok(Received::Message(FromClient::Forgot { number }, _)) => {
                 if client.forgot(number) {

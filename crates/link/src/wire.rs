@@ -276,7 +276,8 @@ pub enum ToClient {
     Passed {
         /// Which.
         ticket: u32,
-        /// Whether the other one was granted it. If not it is not there, does not take such frames, or has no room.
+        /// Whether the other one was granted it. If not it is not there, does not take such frames, or has no room; or we hold the frame no
+        /// more.
         taken: bool,
     },
     /// The format has changed.

@@ -68,7 +68,8 @@ impl Studio {
         let (deadline, mut refused) = (Instant::now() + LONG, 0);
         loop {
             match self.pool.acquire(info(format), Wait::Grow) {
-                Ok(frame) => {
+                Ok(mut frame) => {
+                    frame.plane_mut(0).0.fill(format as u8);
                     self.publisher.set_caps(&caps);
                     self.publisher.publish(&frame.freeze());
                     return refused;
@@ -133,14 +134,21 @@ fn a_reader_that_keeps_a_picture_of_each_past_format_goes_when_the_source_has_no
         }
     }
     let error = cut_off.expect("the source had memory for twelve formats");
-    assert_eq!((error.code(), error.reason()), (ErrorCode::Quota, "share-budget"));
+    assert_eq!((error.code(), error.reason()), (ErrorCode::Quota, "share-past-formats"));
     assert!(
         refused > 0 && kept.len() > 1,
         "{refused} times without memory, {} kept",
         kept.len()
     );
-    // What it holds is still there.
-    assert!(kept.iter().all(|frame| frame.plane_bytes(0).0.len() > 500_000));
+    // What it holds is still there, of the past and of the present: the source has shown many pictures since.
+    for frame in &kept {
+        let format = (frame.info().coded.height - info(0).coded.height) / 64;
+        assert!(
+            frame.plane_bytes(0).0.iter().all(|byte| u32::from(*byte) == format),
+            "of format {format}"
+        );
+    }
+    assert!(studio.publisher.swept() > 0);
     studio.publisher.close();
     let seen = reads.join().unwrap().expect("who closes its frames is served");
     assert_eq!(seen.len(), 12, "and sees every format: {seen:?}");
@@ -160,14 +168,22 @@ fn a_stopped_reader_of_past_formats_does_not_starve_the_source() {
     for _ in 0..8 {
         studio.show(0);
     }
-    let mut longest = Duration::ZERO;
+    let (mut longest, mut refused) = (Duration::ZERO, 0);
     for format in 1..8 {
         let since = Instant::now();
-        studio.show(format);
+        refused += studio.show(format);
         longest = longest.max(since.elapsed());
     }
-    println!("the longest wait of the source: {longest:?}");
-    assert!(longest < LONG, "{longest:?}");
+    println!("the longest wait of the source: {longest:?}, {refused} times without memory");
+    assert!(refused > 0 && studio.publisher.swept() > 0, "there was memory for all");
+    // It is told when it goes on.
+    let error = loop {
+        match stopped.next(LONG) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.reason(), "share-past-formats");
     drop(held);
     drop(stopped);
     let deadline = Instant::now() + LONG;
@@ -241,5 +257,82 @@ fn who_finds_no_room_in_the_next_format_is_told_in_time() {
     };
     assert_eq!((error.code(), error.reason()), (ErrorCode::Quota, "share-budget"));
     assert!(since.elapsed() >= Duration::from_secs(1), "it was given time");
+    drop(kept);
+}
+
+#[test]
+fn who_was_refused_takes_no_memory_of_the_formats_after() {
+    let studio = Studio::new(ONE_AND_A_HALF);
+    let mut reader = studio.reader(4);
+    studio.show(0);
+    drop(next(&mut reader).unwrap());
+    let kept = studio.pool.acquire(info(0), Wait::Grow).unwrap();
+    studio.show(8);
+    let refused = loop {
+        match reader.next(LONG) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused.reason(), "share-budget");
+    drop(kept);
+    let before = studio.arena.stats().slots;
+    studio.show(3);
+    let after = studio.arena.stats().slots;
+    assert!(after <= before + u64::from(SLOTS), "{before} slots, then {after}");
+}
+
+#[test]
+fn a_hello_that_is_refused_costs_no_other_reader_anything() {
+    let studio = Studio::new(40 << 20);
+    let mut keeps = studio.reader(2);
+    studio.show(0);
+    let held = next(&mut keeps).unwrap();
+    studio.show(1);
+    for _ in 0..4 {
+        let pool = Arena::default().pool(PoolConfig::new("greedy"));
+        let greedy = ReaderOptions {
+            hold: 32,
+            queue: 32,
+            policy: ClientPolicy::DropNewest,
+            ..ReaderOptions::default()
+        };
+        let refused = Reader::connect(studio.publisher.place(), &pool, greedy, &|| false).unwrap_err();
+        assert_eq!(refused.reason(), "share-budget");
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(studio.publisher.swept(), 0);
+    studio.show(1);
+    drop((next(&mut keeps).unwrap(), held));
+}
+
+/// What the threads of shares have run, in ms.
+fn ran_ms() -> u64 {
+    let mut ns = 0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        if read("comm").trim() == "bl-link" {
+            ns += read("schedstat")
+                .split(' ')
+                .next()
+                .map_or(0, |ns| ns.parse::<u64>().unwrap_or(0));
+        }
+    }
+    ns / 1_000_000
+}
+
+#[test]
+fn a_share_whose_readers_wait_for_memory_sleeps_meanwhile() {
+    let studio = Studio::new(ONE_AND_A_HALF);
+    let mut reader = studio.reader(4);
+    studio.show(0);
+    drop(next(&mut reader).unwrap());
+    let kept = studio.pool.acquire(info(0), Wait::Grow).unwrap();
+    studio.show(8);
+    let before = ran_ms();
+    thread::sleep(Duration::from_secs(1));
+    let ran = ran_ms() - before;
+    println!("ran for {ran} ms of a second");
+    assert!(ran < 300, "{ran} ms");
     drop(kept);
 }

@@ -86,8 +86,8 @@ pub(crate) struct Books {
     pub(super) homeless: Option<Instant>,
     /// It did not fit in time: it gets nothing more.
     pub(super) refused: bool,
-    /// Memory was missed: when, and how much had come back from it by then.
-    pub(super) missed: Option<(Instant, u64)>,
+    /// Memory is missed: since when, when that was looked at last, and how much had come back from it by then.
+    pub(super) missed: Option<(Instant, Instant, u64)>,
     /// The slots of the last entries, newest last: those that it has not read when it leaves are ours at once.
     pub(super) log: VecDeque<([SlotAt; SLOTS_MAX], usize)>,
     /// Said while its socket was full: the newest format, and the end. Said again when something comes back, and every few ms.

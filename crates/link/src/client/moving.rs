@@ -1,8 +1,16 @@
 //! A source that changes its memory: what a reader may hold is set aside anew, what lies in memory of the past is let go of.
 
 use super::{Books, Client};
-use crate::{memory::Memory, segments::GRACE, wire::ToClient};
+use crate::{
+    memory::Memory,
+    segments::{GRACE, STALE},
+    wire::{Failure, ToClient},
+};
+use beamline_media::ErrorCode;
 use std::time::Instant;
+
+/// Why a reader gets nothing more that keeps memory alive which the source misses.
+const PAST: &str = "share-past-formats";
 
 impl Client {
     /// From now on frames lie in this memory: what the reader may hold is set aside there. What it holds stays its own. False when it
@@ -11,11 +19,13 @@ impl Client {
         let mut books = self.books();
         // First: it may be the same memory.
         books.reservation = None;
-        books.homeless = None;
-        let Some(memory) = memory.filter(|_| !self.produces()) else {
+        let since = books.homeless.take();
+        let nothing = books.gone || books.leaving || books.refused || self.produces();
+        let Some(memory) = memory.filter(|_| !nothing) else {
             return true;
         };
-        books.homeless = Some(until);
+        // A source that changes all the time does not make it wait for good.
+        books.homeless = Some(since.map_or(until, |since| since.min(until)));
         drop(books);
         self.settle(memory)
     }
@@ -43,26 +53,47 @@ impl Client {
         true
     }
 
-    /// A source found no memory: whether this reader is to go, since it keeps memory alive that the source has let go of, for longer than
-    /// a change of format takes. What waits for one that has given nothing back for as long is dropped.
-    pub(crate) fn is_in_the_way(&self, now: Instant) -> bool {
+    /// Memory is missed. What waits for a reader that has given nothing back for [`GRACE`] is dropped. Of one that holds frames for as long
+    /// in memory that its source has let go of, they are taken: it gets nothing more, and there they are still to be read, but here they
+    /// keep nothing alive. Gives how many holds were taken.
+    pub(crate) fn make_room(&self, now: Instant) -> u32 {
         let mut books = self.books();
         if books.gone || self.produces() {
-            return false;
+            return 0;
         }
         self.drain_books(&mut books);
         let returned = books.returned;
         match books.missed {
-            Some((since, then)) if then == returned => {
+            // One that lies long back says nothing of what was meanwhile.
+            Some((since, looked, then)) if then == returned && now.duration_since(looked) < STALE => {
+                books.missed = Some((since, now, then));
                 if now.duration_since(since) >= GRACE {
                     books.dropped += books.queue.len() as u64;
                     books.queue.clear();
                 }
             }
-            _ => books.missed = Some((now, returned)),
+            _ => books.missed = Some((now, now, returned)),
         }
         let Books { granted, segments, .. } = &mut *books;
-        segments.keeps_the_past(granted, now)
+        let taken = segments.take_the_past(granted, now);
+        if taken == 0 {
+            return 0;
+        }
+        tracing::debug!(
+            reader = self.id,
+            process = self.pid,
+            taken,
+            "frames of past formats are taken back"
+        );
+        books.refused = true;
+        books.homeless = None;
+        books.reservation = None;
+        books.queue.clear();
+        drop(books);
+        let message = "the share's owner has no memory left, and this process held frames of past formats: expected them to be closed within \
+                       half a second";
+        self.say(ToClient::Failed(Failure::new(ErrorCode::Quota, PAST, message)));
+        taken
     }
 
     /// Whether it knows memory that may be of a past format: nobody wakes us when that can go.
