@@ -458,7 +458,10 @@ export interface OpenCaptureOptions {
 	color?: string;
 	/** Whether to begin anew at the end: for `image`. */
 	loop?: boolean;
-	/** Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. */
+	/**
+	 * Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. Frames of an earlier size are to
+	 * be closed when the size changes: an owner that runs out of memory ends a capture that keeps them longer (`share-past-formats`).
+	 */
 	hold?: number;
 	/**
 	 * Whether frames come too that other readers of the share hand over (`capture.handOver()`), with `frame.handedBy`: between those of the
