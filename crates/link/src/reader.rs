@@ -218,7 +218,8 @@ impl Reader {
     /// The next frame, waited for at most `timeout`; with [`Duration::MAX`] for good, which costs no timer.
     ///
     /// A change of format, the end and the death of the owner end the wait at once, and so does [`Interrupt::interrupt`], with
-    /// [`Next::Nothing`].
+    /// [`Next::Nothing`]. An owner that lies can take all of them away from us (a futex may be requeued by whoever has its memory), the
+    /// timeout it cannot: who must get free of any owner says one.
     ///
     /// # Errors
     /// [`Error::Gone`] when the owner's process has ended, [`Error::Told`] when its source has failed; what does not fit the protocol.

@@ -13,7 +13,7 @@ use rustix::{fd::AsFd, thread::futex};
 use std::{
     fs,
     sync::{
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     thread,
@@ -23,12 +23,14 @@ use std::{
 /// Wakes for nothing that are heard in a row; then one for each time that the reader is deaf for.
 const VAIN_WAKES: u64 = 64;
 const DEAF: Duration = Duration::from_millis(4);
+const MOVES: &str = "moves who sleeps elsewhere";
 const SECOND: Duration = Duration::from_secs(1);
 
 type Lie = fn(&ReturnPage);
 
-/// What a false owner does to the word, all the time.
-const LIES: [(&str, Lie); 4] = [
+/// What a false owner does to the word, all the time. The last takes those who sleep on it away from it: nothing reaches them there but the end
+/// of their time.
+const LIES: [(&str, Lie); 5] = [
     ("wakes", wake),
     ("takes it back and wakes", |page| {
         page.futex().store(0, Ordering::Relaxed);
@@ -39,6 +41,10 @@ const LIES: [(&str, Lie); 4] = [
     }),
     ("says that it sleeps", |page| {
         page.futex().store(ReturnPage::ASLEEP, Ordering::Relaxed)
+    }),
+    (MOVES, |page| {
+        static ELSEWHERE: AtomicU32 = AtomicU32::new(0);
+        let _ = futex::requeue(page.futex(), futex::Flags::empty(), 0, 1, &ELSEWHERE);
     }),
 ];
 
@@ -136,8 +142,8 @@ fn what_comes_beside_wakes_for_nothing_is_seen() {
 }
 
 #[test]
-fn an_interrupt_reaches_a_reader_whatever_its_owner_does_to_the_word() {
-    for (name, lie) in LIES {
+fn an_interrupt_reaches_a_reader_whatever_its_owner_writes_to_the_word() {
+    for (name, lie) in LIES.into_iter().filter(|(name, _)| *name != MOVES) {
         let owner = Owner::new();
         let (mut reader, raw) = reader(&owner);
         let interrupt = reader.interrupt();

@@ -35,6 +35,9 @@ const ON_THE_WAY: u32 = 2;
 const HOLD: u32 = 4;
 const HOLD_MAX: u32 = 24;
 const CLIENTS_MAX: usize = 1024;
+/// How long a wait for the next frame may keep us from an owner's death or a cancel. Both end it at once; but for this, an owner that lies
+/// could take them away from us for good.
+const AT_MOST: Duration = Duration::from_secs(10);
 
 impl Backend for Shared {
     fn slug(&self) -> &'static str {
@@ -247,7 +250,7 @@ impl Source for SharedSource {
         }
         loop {
             cancel.check()?;
-            match self.reader.next(Duration::MAX)? {
+            match self.reader.next(AT_MOST)? {
                 Next::Frame(frame, number) => {
                     self.captured += 1;
                     let expected = self.expected.unwrap_or(number);
