@@ -70,6 +70,8 @@ struct Shared<T> {
     consumer_gone: AtomicBool,
     stopped: AtomicBool,
     armed: AtomicBool,
+    /// Items were put in of which the consumer was not told.
+    untold: AtomicBool,
     notify: OnceLock<Notify>,
     room_armed: AtomicBool,
     room: OnceLock<Notify>,
@@ -114,6 +116,7 @@ pub fn channel<T>(capacity: usize, policy: Policy) -> (Sender<T>, Receiver<T>) {
         consumer_gone: AtomicBool::new(false),
         stopped: AtomicBool::new(false),
         armed: AtomicBool::new(false),
+        untold: AtomicBool::new(false),
         notify: OnceLock::new(),
         room_armed: AtomicBool::new(false),
         room: OnceLock::new(),
@@ -200,6 +203,30 @@ mod tests {
         }
         assert_eq!(next, 10_000);
         producer.join().unwrap();
+    }
+
+    #[test]
+    fn a_consumer_is_told_of_items_once_and_of_none_never() {
+        let (tx, rx) = channel(4, Policy::DropNewest);
+        let rung = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&rung);
+        rx.on_ready(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let rings = || rung.swap(0, Ordering::Relaxed);
+        assert!(rx.arm());
+        tx.ring();
+        assert_eq!(rings(), 0, "nothing was put in");
+        tx.put(1).unwrap();
+        tx.put(2).unwrap();
+        assert_eq!(rings(), 0, "more may come");
+        tx.ring();
+        tx.ring();
+        assert_eq!(rings(), 1);
+        assert_eq!(drain(&rx), [1, 2]);
+        assert!(rx.arm());
+        (0..4).for_each(|n| tx.put(n).unwrap());
+        assert_eq!(rings(), 1, "a full queue waits for no more");
     }
 
     #[test]

@@ -17,7 +17,7 @@ impl<T> Sender<T> {
     /// [`Gone`] when nobody will take it.
     pub fn push(&self, item: T) -> Result<(), Gone> {
         self.put(item)?;
-        self.0.ring();
+        self.ring();
         Ok(())
     }
 
@@ -37,7 +37,7 @@ impl<T> Sender<T> {
                     Ok(()) => break,
                     Err(back) => {
                         item = back;
-                        shared.ring();
+                        self.ring();
                         shared.producer.wait(|| !shared.queue.is_full() || shared.over());
                     }
                 },
@@ -57,16 +57,19 @@ impl<T> Sender<T> {
             }
         }
         shared.pushed.fetch_add(1, Ordering::Relaxed);
+        shared.untold.store(true, Ordering::Relaxed);
         if shared.queue.is_full() {
-            shared.ring();
+            self.ring();
         }
         Ok(())
     }
 
-    /// Tells a consumer that sleeps of what was [put](Sender::put) in.
+    /// Tells a consumer that sleeps of what was [put](Sender::put) in since. Where nothing was nobody is woken: a consumer whose frames are
+    /// all open counts the time in which none comes.
     pub(crate) fn ring(&self) {
-        // Mostly it is awake: a look costs less than an exchange.
-        if self.0.armed.load(Ordering::SeqCst) {
+        // The producer's own note: no other thread looks at it.
+        if self.0.untold.load(Ordering::Relaxed) {
+            self.0.untold.store(false, Ordering::Relaxed);
             self.0.ring();
         }
     }
@@ -77,7 +80,7 @@ impl<T> Sender<T> {
     /// The item, when it was not taken.
     pub fn try_push(&self, item: T) -> Result<(), Refused<T>> {
         self.try_put(item)?;
-        self.0.ring();
+        self.ring();
         Ok(())
     }
 
@@ -92,6 +95,7 @@ impl<T> Sender<T> {
         }
         shared.queue.push(item).map_err(Refused::Full)?;
         shared.pushed.fetch_add(1, Ordering::Relaxed);
+        shared.untold.store(true, Ordering::Relaxed);
         Ok(())
     }
 
