@@ -3,8 +3,7 @@
 //! One thread looks without pause, in turn, at the reader's end and at the memory. The end is whatever is seen first of its pidfd, its stdin
 //! and its stdout: of those two one has a lower number than the link's socket and one a higher, so whichever way the kernel closes them
 //! one of the two ends before the socket does. The clock starts when the last look began that saw no end: never later than the end, and
-//! what keeps this thread from looking is counted too. It looks only where nobody else has something to do: with its full share of a core
-//! it would keep the dying process, and the thread that hears of it, waiting for the scheduler's next turn, which is 4 ms.
+//! what keeps this thread from looking is counted too.
 
 use crate::{Folder, Outcome, end_with_stdin, join, listen, next, other_side};
 use beamline_arena::{Arena, PoolConfig, Wait};
@@ -33,7 +32,6 @@ struct Times {
 }
 
 pub fn run(side: &str, count: usize) -> Outcome {
-    step_back()?;
     let times = match side {
         "ours" => ours(count)?,
         "iceoryx2" => peer(count)?,
@@ -49,18 +47,6 @@ pub fn run(side: &str, count: usize) -> Outcome {
         list(|t| t.from_kill)
     );
     Ok(())
-}
-
-/// From now on this thread runs where all others leave a core alone; those that it starts are as any.
-fn step_back() -> Outcome {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the parameters outlive the call, which changes how this thread is scheduled and nothing else.
-    let done = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE | libc::SCHED_RESET_ON_FORK, &parameters) };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(std::io::Error::last_os_error().into())
-    }
 }
 
 /// The side that is killed.
