@@ -898,7 +898,7 @@ export declare class SharedVideoTrack {
 	 * A frame to be drawn into through its `planes` and then written: it lies in the output's own memory, so that nothing is copied. Its
 	 * bytes are those of an earlier picture of this output, or 0: draw all of it.
 	 *
-	 * Waits while readers and open frames hold all memory that the output may have (128 frames of a size, at most 1 GiB of it; where another
+	 * Waits while readers and open frames hold all memory that the output may have (128 frames of a size, at most 512 MiB of it; where another
 	 * process hosts the share, 4 frames that are not written yet, and at most 1 GiB there); rejects with
 	 * `BeamlineError` `frames-not-closed` after `timeoutMs`, and with `InvalidConfig` for what no frame can be.
 	 */

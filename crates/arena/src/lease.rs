@@ -248,10 +248,11 @@ impl SegmentHold {
 }
 
 impl SegmentHold {
-    /// Of memory that [is retired](SegmentHold::is_retired): its source gets other memory should it come back to this size, so that what
-    /// is let go of here in spite of a client that may still read it is written by nobody.
-    pub fn close(&self) {
-        self.class.close();
+    /// When only holds keep the memory, for certain: its source gets other memory should it come back to this size, so that what is let go of
+    /// here in spite of a client that may still read it is written by nobody. False when the source uses it.
+    #[must_use]
+    pub fn close_if_retired(&self) -> bool {
+        self.class.pool.close_class(&self.class, || self.is_retired())
     }
 }
 

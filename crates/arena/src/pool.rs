@@ -261,6 +261,16 @@ impl Pool {
 }
 
 impl PoolInner {
+    /// Closes a class when it is `unused`, which cannot change meanwhile: nobody is given it out.
+    pub(crate) fn close_class(&self, class: &ClassInner, unused: impl FnOnce() -> bool) -> bool {
+        let _given_out_by_nobody = lock(&self.classes);
+        let unused = unused();
+        if unused {
+            class.close();
+        }
+        unused
+    }
+
     /// Takes `bytes` from both budgets, or from none; then whoever could give some back is told.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
         let over = |used, budget| Error::Budget {

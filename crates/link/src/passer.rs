@@ -12,8 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Frames that may be on their way to others at once.
+/// Frames that may be on their way to others at once; more wait for a place.
 const ON_THE_WAY: usize = 16;
+/// How often one that waits for a place looks for it.
+const TURN: Duration = Duration::from_millis(2);
+/// A wait without an end, in steps.
+const FOR_GOOD: Duration = Duration::from_secs(3600);
 
 /// Hands over frames of one reader, whether that reads meanwhile or not. Clones are the same.
 #[derive(Clone, Debug)]
@@ -27,59 +31,62 @@ impl Passer {
     ///
     /// # Errors
     /// [`Error::NotOurs`] for a frame of anybody else. [`Error::Timeout`]: the owner is stopped; should it go on it still hands the frame
-    /// over, for which that is held until then. Also when 16 are on their way already. [`Error::Gone`], [`Error::Told`] when the link has
+    /// over, for which that is held until then. [`Error::Gone`], [`Error::Told`] when the link has
     /// ended, [`Error::Cancelled`] when the reader was dropped.
     pub fn pass(&self, frame: &Frame, to: u64, timeout: Duration) -> Result<bool, Error> {
-        let ticket = self.ask(frame, to)?;
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let hearing = &*self.0;
+        let mut asked = None;
         loop {
             let so_far = hearing.ear.so_far();
             let mut heard = hearing.lock();
             let outcome = hearing.hear_beside(&mut heard);
-            if let Some(answer) = self.answer(&mut heard, ticket) {
+            if asked.is_none() {
+                asked = self.ask(&mut heard, frame, to)?;
+            }
+            if let Some(answer) = asked.and_then(|ticket| self.answer(&mut heard, ticket)) {
                 return answer;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map_or(FOR_GOOD, |deadline| deadline.saturating_duration_since(Instant::now()));
             if outcome.is_err() || left.is_zero() {
-                if let Some(asked) = heard.asked.get_mut(&ticket) {
+                if let Some(asked) = asked.and_then(|ticket| heard.asked.get_mut(&ticket)) {
                     asked.given_up = true;
                 }
                 return outcome.and_then(|()| Err(self.late()));
             }
             drop(heard);
-            hearing.wait_beside(so_far, left);
+            // Nobody tells of a place that has come free.
+            hearing.wait_beside(so_far, if asked.is_some() { left } else { left.min(TURN) });
         }
     }
 
-    /// Sends the question; gives its ticket.
-    fn ask(&self, frame: &Frame, to: u64) -> Result<u32, Error> {
+    /// Sends the question; gives its ticket. None while there is no place for it, here or in the socket.
+    fn ask(&self, heard: &mut Heard, frame: &Frame, to: u64) -> Result<Option<u32>, Error> {
         let hearing = &*self.0;
         let first = frame.leases().next();
         let slot = first
             .and_then(|lease| place(&hearing.pool, lease))
             .ok_or(Error::NotOurs)?;
-        let mut heard = hearing.lock();
-        if let Some(ended) = self.ended(&heard) {
+        if let Some(ended) = self.ended(heard) {
             return Err(ended);
         }
         if heard.asked.len() >= ON_THE_WAY {
-            return Err(self.late());
+            return Ok(None);
         }
-        heard.tickets = heard.tickets.wrapping_add(1);
-        let ticket = heard.tickets;
+        let ticket = heard.tickets.wrapping_add(1);
         match hearing.socket.send(&FromClient::Pass { ticket, to, slot }, &[]) {
             Ok(true) => {}
-            Ok(false) => return Err(self.late()),
+            Ok(false) => return Ok(None),
             Err(_) => return Err(self.gone()),
         }
+        heard.tickets = ticket;
         let asked = Asked {
             _frame: frame.clone(),
             taken: None,
             given_up: false,
         };
         heard.asked.insert(ticket, asked);
-        Ok(ticket)
+        Ok(Some(ticket))
     }
 
     /// The answer to a ticket, when it is there, or cannot come any more.

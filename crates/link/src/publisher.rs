@@ -277,7 +277,8 @@ impl Publisher {
         self.shared.swept.load(Ordering::Relaxed)
     }
 
-    /// Returns that readers claimed of what they were not granted: such a reader lies, and gained nothing.
+    /// Returns that readers claimed of what they did not hold: such a reader lies, and gained nothing; or its frames were taken from it
+    /// before, and it closes them now.
     #[must_use]
     pub fn refused_returns(&self) -> u64 {
         let gone = self.shared.refused_returns.load(Ordering::Relaxed);

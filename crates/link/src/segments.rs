@@ -176,8 +176,7 @@ impl Segments {
                 _ => now,
             };
             known.retired = Some((since, now));
-            if now.duration_since(since) >= GRACE {
-                known.hold.close();
+            if now.duration_since(since) >= GRACE && known.hold.close_if_retired() {
                 for slot in 0..SLOTS {
                     while granted.revoke(number, slot) {
                         known.hold.let_go(slot as u32, 1);

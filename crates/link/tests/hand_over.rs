@@ -236,3 +236,22 @@ fn who_waits_for_an_answer_is_told_when_none_can_come() {
     assert_eq!(passer.pass(&mine, to, SOON).unwrap_err().code(), ErrorCode::Aborted);
     drop(gate);
 }
+
+#[test]
+fn more_than_can_be_on_their_way_at_once_wait_for_a_place_without_an_end_if_they_like() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let (mut a, b) = (studio.reader(), studio.reader());
+    let frame = fill(&mut producer, 7, SIZE);
+    producer.publish(&frame).unwrap();
+    let (mine, _) = next(&mut a);
+    let passer = a.passer();
+    thread::scope(|scope| {
+        let passing: Vec<_> = (0..48)
+            .map(|_| scope.spawn(|| passer.pass(&mine, b.id(), Duration::MAX)))
+            .collect();
+        for thread in passing {
+            thread.join().unwrap().expect("an answer");
+        }
+    });
+}
