@@ -42,6 +42,8 @@ impl Client {
             Ok(reservation) => books.reservation = Some(reservation),
             Err(_) if Instant::now() < until => return false,
             Err(failure) => {
+                // Once: others may be tried again.
+                books.homeless = None;
                 books.refused = true;
                 books.queue.clear();
                 drop(books);
