@@ -19,7 +19,7 @@ use std::{
     ptr::NonNull,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -62,6 +62,8 @@ pub(crate) struct PoolInner {
     pub(crate) config: PoolConfig,
     bytes: AtomicU64,
     classes: Mutex<Vec<Weak<ClassInner>>>,
+    /// Its source is being closed: nobody waits for bytes.
+    closing: AtomicBool,
 }
 
 /// How a pool is cut.
@@ -69,7 +71,8 @@ pub(crate) struct PoolInner {
 pub struct PoolConfig {
     /// Who it belongs to, for messages and `/proc/PID/maps`.
     pub label: String,
-    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many.
+    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many; where the budgets have no bytes for all, as
+    /// many as they have.
     pub slots: u32,
     /// Bytes that the pool may use; the arena's budget holds besides.
     pub max_bytes: u64,
@@ -104,7 +107,7 @@ pub enum Wait<'a> {
     /// or who must not block (the JavaScript thread).
     Grow,
     /// As `Grow`, but where the budget is used up come again until then: memory of the format before is mostly on its way back, or has to
-    /// be taken from a reader of a share that keeps it ([`crate::Shortage`]).
+    /// be taken from a reader of a share that keeps it ([`crate::Shortage`]). [`Pool::stop_waiting`] ends it.
     GrowUntil(Instant),
     /// Sleep until a slot comes free.
     Until {
@@ -161,6 +164,7 @@ impl Arena {
             config,
             bytes: AtomicU64::new(0),
             classes: Mutex::new(Vec::new()),
+            closing: AtomicBool::new(false),
         }))
     }
 
@@ -255,6 +259,14 @@ impl Pool {
         Ok(class)
     }
 
+    /// Its source is being closed: whoever waits for bytes ([`Wait::GrowUntil`]) gets [`Error::Cancelled`] within a few ms, now and from
+    /// now on. Slots that are there are still given out.
+    ///
+    /// Thread: any. Blocks: never.
+    pub fn stop_waiting(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn inner(&self) -> &Arc<PoolInner> {
         &self.0
     }
@@ -271,7 +283,12 @@ impl PoolInner {
         unused
     }
 
-    /// Takes `bytes` from both budgets, or from none; then whoever could give some back is told.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Takes `bytes` from both budgets, or from none; then whoever could give some back is told: of the budget of all pools everybody, but
+    /// for what another process wishes to have, which costs nobody else's readers anything.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
         let over = |used, budget| Error::Budget {
             pool: self.config.label.clone(),
@@ -285,7 +302,7 @@ impl PoolInner {
         })?;
         add_within(&self.arena.bytes, bytes, self.arena.budget).map_err(|used| {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            self.arena.is_short(None);
+            self.arena.is_short(self.config.open.then_some(self));
             over(used, self.arena.budget)
         })
     }

@@ -1,6 +1,10 @@
 //! Pools and leases as their users see them.
 
 use beamline_arena::{Arena, Error, Pool, PoolConfig, SlotRef, Wait, page_size};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 fn pool(arena: &Arena, slots: u32) -> Pool {
     arena.pool(PoolConfig {
@@ -49,12 +53,57 @@ fn the_arenas_budget_holds_over_all_pools() {
     let first = pool(&arena, 2).class(size).unwrap();
     let second = pool(&arena, 2).class(size).unwrap();
     let slot = first.acquire(Wait::Grow).unwrap();
+    let last = second.acquire(Wait::Grow).unwrap();
+    assert_eq!(arena.stats().slots, 3, "of the second two slots only one fits");
     assert!(matches!(second.acquire(Wait::Grow), Err(Error::Budget { .. })));
     drop((slot, first));
     assert!(
         second.acquire(Wait::Grow).is_ok(),
         "memory that went back can be used again"
     );
+    drop(last);
+}
+
+#[test]
+fn who_may_only_wait_gets_all_the_slots_that_he_was_promised_or_none() {
+    let size = page_size();
+    let arena = Arena::with_budget(3 * size as u64);
+    let class = pool(&arena, 4).class(size).unwrap();
+    let wait = Wait::Until {
+        deadline: Some(Instant::now() + Duration::from_millis(20)),
+        cancelled: &|| false,
+    };
+    // With fewer it might wait for itself for good.
+    assert!(matches!(class.acquire(wait), Err(Error::Budget { .. })));
+    assert_eq!(arena.stats().slots, 0);
+}
+
+#[test]
+fn a_wait_for_bytes_ends_when_they_come_or_its_source_is_closed() {
+    const LONG: Duration = Duration::from_secs(60);
+    let size = page_size();
+    for closes in [false, true] {
+        let arena = Arena::with_budget(2 * size as u64);
+        let others = pool(&arena, 2).class(size).unwrap();
+        let held = others.acquire(Wait::Grow).unwrap();
+        let source = pool(&arena, 2);
+        let class = source.class(size).unwrap();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| class.acquire(Wait::GrowUntil(Instant::now() + LONG)).map(drop));
+            thread::sleep(Duration::from_millis(20));
+            assert!(!waits.is_finished(), "there were bytes");
+            if closes {
+                source.stop_waiting();
+                assert!(matches!(waits.join().unwrap(), Err(Error::Cancelled)));
+                assert!(matches!(
+                    class.acquire(Wait::GrowUntil(Instant::now() + LONG)),
+                    Err(Error::Cancelled)
+                ));
+            }
+            drop((held, others));
+        });
+        assert!(class.acquire(Wait::Grow).is_ok(), "what is there is given out");
+    }
 }
 
 #[test]

@@ -116,7 +116,12 @@ impl Input {
         let (sender, receiver) = channel(options.queue.max(1), options.policy);
         let credits = Credits::new(receiver.waker(), OPEN_FRAMES_MAX);
         let cursor = self.cursor(track)?;
-        let hook = self.0.cancel.on_cancel(receiver.stopper());
+        let stop = receiver.stopper();
+        // A decoder that waits for memory looks at nothing else.
+        let hook = self.0.cancel.on_cancel(move || {
+            stop();
+            pool.pool().stop_waiting();
+        });
         let (sink, options) = (Sink::new(sender, Arc::clone(&credits)), options.clone());
         self.0.threads.spawn("bl-input", move || {
             let _until_the_end = hook;

@@ -3,8 +3,12 @@
 use super::Counters;
 use crate::{Error, Runtime};
 use beamline_codec::{VideoDecoder, VideoDecoderConfig};
+use beamline_io::{Cancel, CancelHook};
 use beamline_media::{Caps, Frame, Packet};
-use std::{collections::HashMap, sync::atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// Bytes of decoded pictures that a looped sequence may keep.
 const CACHE_BYTES: usize = 256 << 20;
@@ -12,12 +16,15 @@ const CACHE_BYTES: usize = 256 << 20;
 /// Decoding of what comes as packets, with a memory for sequences that repeat.
 pub(super) struct Decode {
     decoder: Option<Box<dyn VideoDecoder>>,
+    /// Ends a wait of the decoder for memory when the capture is closed.
+    _waits: Option<CancelHook>,
     cache: HashMap<u64, Frame>,
     cache_bytes: usize,
 }
 
 impl Decode {
-    pub(super) fn new(runtime: &Runtime, caps: &Caps) -> Result<Self, Error> {
+    pub(super) fn new(runtime: &Runtime, caps: &Caps, cancel: &Cancel) -> Result<Self, Error> {
+        let mut waits = None;
         let decoder = match caps.encoded {
             None => None,
             Some(kind) => {
@@ -27,11 +34,15 @@ impl Decode {
                     color: caps.color,
                     ..VideoDecoderConfig::new(kind)
                 };
-                Some(runtime.codecs.open_decoder(&config, runtime.frame_pool("capture"))?)
+                let pool = runtime.frame_pool("capture");
+                let decoder = runtime.codecs.open_decoder(&config, Arc::clone(&pool))?;
+                waits = Some(cancel.on_cancel(move || pool.pool().stop_waiting()));
+                Some(decoder)
             }
         };
         Ok(Decode {
             decoder,
+            _waits: waits,
             cache: HashMap::new(),
             cache_bytes: 0,
         })

@@ -159,7 +159,7 @@ impl CaptureSession {
         };
         let source = runtime.backends.open(request, &context)?;
         let caps = source.caps();
-        let decode = Decode::new(runtime, &caps)?;
+        let decode = Decode::new(runtime, &caps, &cancel)?;
         let slots = slots(&context, &caps);
         let shared = Arc::new(Shared {
             live: source.live(),
