@@ -51,7 +51,8 @@ impl Shortage {
         self.is_rung() && self.rung.swap(false, Ordering::AcqRel)
     }
 
-    fn ring(&self) {
+    /// Rings it: for whoever knows better than a pool whose readers may keep what is missed.
+    pub fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
             // A full counter means that its reader is to be woken already.
             let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
@@ -79,7 +80,7 @@ impl Lease {
 }
 
 impl ArenaInner {
-    /// Bytes were refused by the budget of all pools, or of one.
+    /// Bytes were refused by the budget of all pools (`None`), or to one alone.
     #[cold]
     pub(crate) fn is_short(&self, pool: Option<&PoolInner>) {
         for (of, bell) in &*lock(&self.shortages) {

@@ -18,7 +18,7 @@ impl Service {
             let message = format!("no pictures of {width}×{height} and format '{format}' are known here");
             return Err(Failure::new(ErrorCode::NotSupported, "pixel-format", message));
         };
-        let producing = Producing::new(host, pid, &media, ahead)
+        let producing = Producing::new(host, &self.shared.shortage, pid, &media, ahead)
             .map_err(|e| Failure::new(e.code(), e.reason().to_owned(), e.to_string()))?;
         Ok((producing, media))
     }

@@ -18,11 +18,11 @@ use crate::{
     segments::Segments,
 };
 use beamline_arena::{
-    Arena, Lease, Pool, PoolConfig, SegmentHold, SharedPage, SizeClass, SlotMut, Wait,
+    Arena, Error as ArenaError, Lease, Pool, PoolConfig, SegmentHold, SharedPage, Shortage, SizeClass, SlotMut, Wait,
     grant::{PublishPage, Told, WORDS},
 };
 use beamline_media::{Caps, Frame, Layout};
-use std::os::fd::BorrowedFd;
+use std::{os::fd::BorrowedFd, sync::Arc};
 
 /// Who takes what producers fill.
 #[expect(missing_debug_implementations, reason = "a closure is all there is to see")]
@@ -54,6 +54,8 @@ pub enum Produced {
 pub(crate) struct Producing {
     page: SharedPage<PublishPage>,
     pool: Pool,
+    /// The share's: what a producer finds no memory for costs the readers of other shares nothing.
+    shortage: Arc<Shortage>,
     /// Of its format; none as long as that is not known, and nothing is granted.
     class: Option<SizeClass>,
     /// Empty slots that it shall have.
@@ -71,7 +73,7 @@ pub(crate) struct Producing {
 }
 
 impl Producing {
-    pub(crate) fn new(host: &Host, pid: i32, caps: &Caps, asked: u32) -> Result<Self, Error> {
+    pub(crate) fn new(host: &Host, shortage: &Arc<Shortage>, pid: i32, caps: &Caps, asked: u32) -> Result<Self, Error> {
         let pool = host.arena.pool(PoolConfig {
             slots: asked * 2,
             max_bytes: host.max_bytes,
@@ -82,6 +84,7 @@ impl Producing {
             page: SharedPage::new("beamline:publish", false)?,
             class: class_of(&pool, caps)?,
             pool,
+            shortage: Arc::clone(shortage),
             asked: asked as usize,
             ahead: Vec::new(),
             read: 0,
@@ -239,8 +242,14 @@ impl Client {
                 return true;
             }
             let Some(class) = &producing.class else { return true };
-            let Ok(slot) = class.acquire(Wait::Grow) else {
-                return false;
+            let slot = match class.acquire(Wait::Grow) {
+                Ok(slot) => slot,
+                Err(error) => {
+                    if matches!(error, ArenaError::Budget { .. }) {
+                        producing.shortage.ring();
+                    }
+                    return false;
+                }
             };
             let segment = match books.segments.of_mut(&slot) {
                 Some(at) => at,

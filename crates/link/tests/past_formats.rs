@@ -7,7 +7,9 @@
 )]
 
 use beamline_arena::{Arena, PoolConfig, Wait};
-use beamline_link::{ClientPolicy, Error, Limits, Next, Place, Publisher, Reader, ReaderOptions};
+use beamline_link::{
+    ClientPolicy, Error, Host, Limits, Next, Place, Producer, ProducerOptions, Publisher, Reader, ReaderOptions,
+};
 use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, FramePool, PixelFormat, Size};
 use std::{
     collections::BTreeSet,
@@ -52,14 +54,19 @@ impl Studio {
     }
 
     fn reader(&self, hold: u32) -> Reader {
-        let options = ReaderOptions {
-            hold,
-            queue: 1,
-            policy: ClientPolicy::DropOldest,
-            ..ReaderOptions::default()
+        reader_of(&self.publisher, hold)
+    }
+
+    /// A share that takes a producer, whose memory is taken from the same budget.
+    fn hosts(&self) -> Publisher {
+        let host = Host {
+            arena: self.arena.clone(),
+            max_bytes: u64::MAX,
+            producers: 1,
+            sink: Box::new(drop),
         };
-        let pool = Arena::default().pool(PoolConfig::new("reader"));
-        Reader::connect(self.publisher.place(), &pool, options, &|| false).unwrap()
+        let place = Place::new(self._folder.path().join("hosted").to_str().unwrap()).unwrap();
+        Publisher::host(place, Caps::unknown(), Limits::default(), host).unwrap()
     }
 
     /// Shows a picture of a format, as a source does that comes again when there is no memory. Gives how often it had to.
@@ -82,6 +89,17 @@ impl Studio {
             }
         }
     }
+}
+
+fn reader_of(publisher: &Publisher, hold: u32) -> Reader {
+    let options = ReaderOptions {
+        hold,
+        queue: 1,
+        policy: ClientPolicy::DropOldest,
+        ..ReaderOptions::default()
+    };
+    let pool = Arena::default().pool(PoolConfig::new("reader"));
+    Reader::connect(publisher.place(), &pool, options, &|| false).unwrap()
 }
 
 fn next(reader: &mut Reader) -> Result<Frame, Error> {
@@ -335,4 +353,40 @@ fn a_share_whose_readers_wait_for_memory_sleeps_meanwhile() {
     println!("ran for {ran} ms of a second");
     assert!(ran < 300, "{ran} ms");
     drop(kept);
+}
+
+#[test]
+fn what_a_producer_finds_no_memory_for_costs_the_readers_of_its_own_share_alone() {
+    let studio = Studio::new(40 << 20);
+    let mut keeps = studio.reader(2);
+    studio.show(0);
+    let held = next(&mut keeps).unwrap();
+    studio.show(1);
+    drop(next(&mut keeps).unwrap());
+
+    let hosted = studio.hosts();
+    let pool = Arena::default().pool(PoolConfig::new("producer"));
+    let options = ProducerOptions::default();
+    let mut producer = Producer::connect(hosted.place(), &pool, Caps::unknown(), options, &|| false).unwrap();
+    let mut keeps_hosted = reader_of(&hosted, 2);
+    let frame = producer.frame(info(0), LONG).unwrap().unwrap().freeze();
+    producer.publish(&frame).unwrap();
+    let held_hosted = next(&mut keeps_hosted).unwrap();
+    drop(frame);
+    // As much as there is when the share's own past is gone, and not before.
+    let large = FrameInfo::new(PixelFormat::GRAY8, Size::new(4096, 3072));
+    let granted = producer.frame(large, LONG).unwrap();
+    assert!(granted.is_some(), "it waits for good");
+    let error = loop {
+        match keeps_hosted.next(LONG) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.reason(), "share-past-formats");
+    assert!(hosted.swept() > 0);
+    // The other share's keeps as old a frame, and reads on.
+    assert_eq!(studio.publisher.swept(), 0);
+    studio.show(1);
+    drop((next(&mut keeps).unwrap(), held, held_hosted));
 }
