@@ -15,14 +15,12 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 /// How soon one that has news and sleeps on is woken again. The owner can write the word too: a wrong one could do so between the two
 /// steps of a wake.
-const AGAIN: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 10_000_000,
-};
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// A client's socket is watched until this is dropped.
 #[derive(Debug)]
@@ -125,9 +123,14 @@ fn run(fds: &Fds) {
         flags: epoll::EventFlags::empty(),
         data: epoll::EventData::new_u64(RING),
     }; 16];
-    let mut again = false;
+    // Since when there are some that sleep over their news, or when they were last woken again.
+    let mut late: Option<Instant> = None;
     loop {
-        let count = epoll::wait(&fds.epoll, &mut events, again.then_some(&AGAIN)).unwrap_or(0);
+        let patience = late.map(|since| Timespec {
+            tv_sec: 0,
+            tv_nsec: AGAIN.saturating_sub(since.elapsed()).subsec_nanos().into(),
+        });
+        let count = epoll::wait(&fds.epoll, &mut events, patience.as_ref()).unwrap_or(0);
         let mut running = lock();
         let Some(watch) = &mut *running else { return };
         for event in &events[..count] {
@@ -145,14 +148,20 @@ fn run(fds: &Fds) {
             *running = None;
             return;
         }
-        let late = watch.ears.values().filter(|ear| ear.sleeps_over_news());
-        again = late
-            .inspect(|ear| {
-                if count == 0 {
-                    ear.wake()
-                }
-            })
-            .count()
-            > 0;
+        late = wake_again(&watch.ears, late);
+    }
+}
+
+/// Wakes who has slept over its news for [`AGAIN`], whatever other sockets say meanwhile. Gives since when there are such.
+fn wake_again(ears: &BTreeMap<u64, Arc<Ear>>, late: Option<Instant>) -> Option<Instant> {
+    let mut sleepers = ears.values().filter(|ear| ear.sleeps_over_news()).peekable();
+    sleepers.peek()?;
+    match late {
+        Some(since) if since.elapsed() < AGAIN => late,
+        Some(_) => {
+            sleepers.for_each(|ear| ear.wake());
+            Some(Instant::now())
+        }
+        None => Some(Instant::now()),
     }
 }
