@@ -1074,7 +1074,7 @@ export declare class Output implements AsyncDisposable {
  * When another process hosts the name (`openCapture('shared:NAME', { host: true })`), the frames are drawn in its memory and shown by it:
  * what `video.frame()` gives needs no copy then, other frames are copied once.
  *
- * Rejects with `BeamlineError`: `share-taken`, `share-produced` (Busy), `share-name`.
+ * Rejects with `BeamlineError`: `share-taken`, `share-produced` (Busy), `share-ended` (InvalidState), `share-name`.
  */
 export declare function createOutput(target: `shared:${string}`, options?: CreateSharedOutputOptions): Promise<SharedOutput>;
 /**

@@ -326,7 +326,7 @@ function description(config: { description?: Uint8Array }): { description?: numb
  * When another process hosts the name (`openCapture('shared:NAME', { host: true })`), the frames are drawn in its memory and shown by it:
  * what `video.frame()` gives needs no copy then, other frames are copied once.
  *
- * Rejects with `BeamlineError`: `share-taken`, `share-produced` (Busy), `share-name`.
+ * Rejects with `BeamlineError`: `share-taken`, `share-produced` (Busy), `share-ended` (InvalidState), `share-name`.
  */
 export function createOutput(target: `shared:${string}`, options?: CreateSharedOutputOptions): Promise<SharedOutput>
 /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { test } from 'node:test'
-import { BeamlineError, openCapture, type VideoFrame } from 'beamline'
+import { BeamlineError, createOutput, openCapture, type VideoFrame } from 'beamline'
 import { runModule } from '../helpers/child.js'
 import { assertMode, until } from '../helpers/memory.js'
 import { clean, draws, greys, is, ownNames } from '../helpers/share.js'
@@ -166,4 +166,18 @@ test('hosted ends: a host closes at once though its producer is stopped, and tha
   assert.deepEqual([told.code, told.reason], ['InvalidState', 'host-closed'])
   assert.deepEqual([again.clients, again.stats().captured], [[], 0])
   for (const frame of kept) frame.close()
+})
+
+test('hosted ends: after the end of its producer nobody fills a share any more, and its host reads what came before', async () => {
+  await using capture = await openCapture('shared:ended', { host: true, queue: 8, policy: 'drop-oldest' })
+  clean(await runModule(draws('ended', 3, 'await out.close()')))
+  await assert.rejects(createOutput('shared:ended'), is('InvalidState', 'share-ended'))
+  const seen: number[][] = []
+  for await (const frame of capture) {
+    seen.push([...greys(frame)])
+    frame.close()
+  }
+  assert.deepEqual(seen, [[1], [2], [3]])
+  await until(() => capture.clients?.length === 0, 'the end of the share')
+  await assert.rejects(capture.invite(), is('InvalidState', 'closed'))
 })

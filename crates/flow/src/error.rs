@@ -168,6 +168,7 @@ impl Error {
                  share the host's capture.clients"
             }
             (_, "host-closed") => "close() this output; the name may be hosted anew, or shared by whoever makes it",
+            (_, "share-ended") => "open the output again when the host has closed its capture and opened it anew",
             (_, "output-aborted") => "open the share again when its process produces anew",
             (ErrorCode::Quota, "no-memory") => "close frames that are no longer needed",
             (_, "not-media") => {

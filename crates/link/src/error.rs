@@ -30,6 +30,9 @@ pub enum Error {
     /// Whoever took our frames takes no more.
     #[error("the process that hosts '{0}' has closed it: nobody takes frames any more")]
     Ended(String),
+    /// A share of ours that is closed, or whose source has ended.
+    #[error("the share '{0}' is closed: nobody can join it any more")]
+    Closed(String),
     /// The other side does not speak as it must.
     #[error("the other process broke the protocol: {0}")]
     Protocol(String),
@@ -98,7 +101,7 @@ impl Error {
             Error::Stranger(_) => ErrorCode::PermissionDenied,
             Error::Told(failure) => failure.code(),
             Error::Gone(_) => ErrorCode::DeviceLost,
-            Error::Ended(_) => ErrorCode::InvalidState,
+            Error::Ended(_) | Error::Closed(_) => ErrorCode::InvalidState,
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => ErrorCode::Data,
             Error::Timeout(_) => ErrorCode::Timeout,
             Error::Cancelled => ErrorCode::Aborted,
@@ -120,6 +123,7 @@ impl Error {
             Error::Told(failure) => &failure.reason,
             Error::Gone(_) => "owner-gone",
             Error::Ended(_) => "host-closed",
+            Error::Closed(_) => "closed",
             Error::Protocol(_) | Error::Frame(_) | Error::Message(_) => "share-protocol",
             Error::Timeout(_) => "share-silent",
             Error::NoInvitation { .. } => "no-share-fd",

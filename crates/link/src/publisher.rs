@@ -254,11 +254,11 @@ impl Publisher {
     /// closed when the child has its own. Unused ones cost a socket each; at most 64 are out at once.
     ///
     /// # Errors
-    /// [`Error::Invitations`]; [`Error::NotFound`] when it is closed; [`Error::Os`].
+    /// [`Error::Invitations`]; [`Error::Closed`]; [`Error::Os`].
     pub fn invite(&self) -> Result<OwnedFd, Error> {
         let name = self.shared.place.name();
         if self.shared.closed.load(Ordering::SeqCst) {
-            return Err(Error::NotFound(name.into()));
+            return Err(Error::Closed(name.into()));
         }
         let end = self.shared.invitations.make(name)?;
         ring(&self.shared.wake);

@@ -104,7 +104,7 @@ impl Hosting for Guests {
     }
 
     fn invite(&self) -> Result<OwnedFd, Error> {
-        let gone = || beamline_link::Error::NotFound(self.1.clone());
+        let gone = || beamline_link::Error::Closed(self.1.clone());
         Ok(self.0.upgrade().ok_or_else(gone)?.invite()?)
     }
 }
