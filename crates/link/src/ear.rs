@@ -246,6 +246,12 @@ impl Waiter {
         }
     }
 
+    /// One that has something to say still, and so sleeps for short times.
+    pub(crate) fn often(mut self, often: bool) -> Self {
+        self.watched &= !often;
+        self
+    }
+
     /// Sleeps until something may have come since the client was asked, somebody interrupts it, or `at_most` is over. Of several that wait
     /// at once one alone is woken.
     pub fn wait(self, at_most: Duration) {

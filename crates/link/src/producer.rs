@@ -68,7 +68,14 @@ pub struct Producer {
     out: Vec<SlotAt>,
     looked: Instant,
     over: Option<Over>,
+    /// The newest format, where the socket had no room for it: said with the next picture, or the next look for an empty one.
+    owed: Option<WireCaps>,
 }
+
+/// What may wait in the socket for the owner; see [`Producer::last_word`].
+const IN_SOCKET: usize = 64 << 10;
+/// The same for the end, which is the last thing that is said: there is always room for it.
+const IN_SOCKET_AT_END: usize = 3 * IN_SOCKET;
 
 impl Producer {
     /// Joins a share whose owner takes producers ([`crate::Publisher::host`]), to fill pictures of `caps`, which may be
@@ -159,6 +166,7 @@ impl Producer {
         let returns = SharedPage::attach(returns, Access::Shared)?;
         let pool = FarPool::new(pool, Access::Shared, tell, returns, bell(wake)?, socket.clone());
         let pool = Arc::new(pool);
+        socket.set_room(IN_SOCKET);
         Ok(Producer {
             name: name.into(),
             ear: Ear::new(&pool, &socket),
@@ -174,6 +182,7 @@ impl Producer {
             out: Vec::new(),
             looked: Instant::now(),
             over: None,
+            owed: None,
         })
     }
 
@@ -190,15 +199,16 @@ impl Producer {
         (slots, held.saturating_sub(self.empty.len() as u32))
     }
 
-    /// From now on it fills pictures of another format.
+    /// From now on it fills pictures of another format. An owner that does not listen is told the newest one as soon as it does.
     ///
     /// # Errors
-    /// [`Error::Os`], [`Error::Timeout`] when the owner does not listen.
+    /// [`Error::Ended`], [`Error::Told`], [`Error::Gone`] as [`Producer::frame`].
     pub fn set_caps(&mut self, caps: &Caps) -> Result<(), Error> {
         if *caps == self.caps {
             return Ok(());
         }
-        self.say(&FromClient::Caps(WireCaps::of(caps)))?;
+        self.owed = Some(WireCaps::of(caps));
+        self.pay()?;
         if (caps.pixel_format, caps.size) != (self.caps.pixel_format, self.caps.size) {
             // They have the size of the old format: they go back, and others come.
             self.empty.clear();
@@ -228,6 +238,7 @@ impl Producer {
             if self.over.is_some() {
                 self.hear()?;
             }
+            self.pay()?;
             self.take_granted()?;
             while let Some(slot) = self.empty.pop_front() {
                 // One that was granted for the format before.
@@ -244,6 +255,11 @@ impl Producer {
             if left == Some(Duration::ZERO) || self.ear.take(INTERRUPTED) {
                 return Ok(None);
             }
+            let left = if self.owed.is_some() {
+                Some(left.map_or(LOOK, |left| left.min(LOOK)))
+            } else {
+                left
+            };
             sleep(&self.ear, &mut self.watched, self.read, left);
         }
     }
@@ -258,7 +274,7 @@ impl Producer {
     /// and must not sleep there.
     #[must_use]
     pub fn waiter(&mut self) -> Waiter {
-        Waiter::new(&self.ear, &mut self.watched, self.read)
+        Waiter::new(&self.ear, &mut self.watched, self.read).often(self.owed.is_some())
     }
 
     /// As [`Reader::vain_wakes`](crate::Reader::vain_wakes).
@@ -294,6 +310,7 @@ impl Producer {
         if self.over.is_some() || self.looked.elapsed() >= LOOK {
             self.hear()?;
         }
+        self.pay()?;
         let (pool, out) = (&self.pool, &self.out);
         let message = FrameMessage::of(frame, u64::from(self.told), |lease| {
             place(pool, lease).filter(|at| out.contains(at))
@@ -309,12 +326,12 @@ impl Producer {
         Ok(())
     }
 
-    /// Says that it was the last picture.
+    /// Says that it was the last picture. An owner that does not listen finds it when it does, though we be gone by then.
     ///
     /// # Errors
     /// As [`Producer::set_caps`].
     pub fn end(&mut self) -> Result<(), Error> {
-        self.say(&FromClient::End)
+        self.last_word(&FromClient::End)
     }
 
     /// Says that it has failed.
@@ -322,17 +339,39 @@ impl Producer {
     /// # Errors
     /// As [`Producer::set_caps`].
     pub fn fail(&mut self, failure: Failure) -> Result<(), Error> {
-        self.say(&FromClient::Failed(failure))
+        self.last_word(&FromClient::Failed(failure))
     }
 
-    fn say(&mut self, message: &FromClient) -> Result<(), Error> {
+    /// What was said before leaves room for it in the socket, even where the owner has read nothing of that.
+    fn last_word(&mut self, message: &FromClient) -> Result<(), Error> {
+        self.socket.set_room(IN_SOCKET_AT_END);
+        self.pay()?;
+        if self.say(message)? {
+            Ok(())
+        } else {
+            Err(Error::Timeout(self.name.clone()))
+        }
+    }
+
+    /// Tells the format that the socket had no room for.
+    fn pay(&mut self) -> Result<(), Error> {
+        if let Some(caps) = &self.owed
+            && self.say(&FromClient::Caps(caps.clone()))?
+        {
+            self.owed = None;
+        }
+        Ok(())
+    }
+
+    /// False: the owner does not listen, and the socket is full.
+    fn say(&mut self, message: &FromClient) -> Result<bool, Error> {
         if self.over.is_some() {
             self.hear()?;
         }
         match self.socket.send(message, &[]) {
-            Ok(true) => Ok(()),
-            // It does not listen, or has closed its end: perhaps it has said why before.
-            Ok(false) => self.hear().and_then(|()| Err(Error::Timeout(self.name.clone()))),
+            Ok(true) => Ok(true),
+            // Perhaps it has closed its end, and said why before.
+            Ok(false) => self.hear().map(|()| false),
             Err(_) => self.hear().and_then(|()| Err(Error::Gone(self.name.clone()))),
         }
     }

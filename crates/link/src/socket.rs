@@ -175,6 +175,12 @@ impl Socket {
         self.0.as_fd()
     }
 
+    /// What may wait for the other side to read it, in bytes with the kernel's own, some 1 KiB per message. Cannot fail so that it matters:
+    /// it stays as it is then.
+    pub(crate) fn set_room(&self, bytes: usize) {
+        let _ = sockopt::set_socket_send_buffer_size(&self.0, bytes);
+    }
+
     /// Sends a message with fds. False when the other side has not read what came before; nothing was sent then.
     pub(crate) fn send<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> Result<bool, Error> {
         let bytes = encode(message);

@@ -4,7 +4,7 @@ mod studio;
 
 use beamline_arena::{Arena, PoolConfig};
 use beamline_link::{Limits, Next, Place, Produced, Producer, ProducerOptions, Publisher, Reader};
-use beamline_media::{Caps, ErrorCode, PixelFormat, Size};
+use beamline_media::{Caps, ErrorCode, PixelFormat, Rational, Size};
 use std::{
     os::fd::AsRawFd,
     thread,
@@ -126,7 +126,77 @@ fn an_inherited_end_is_good_for_one_that_produces() {
         ProducerOptions::default(),
         &|| false,
     );
-    assert_eq!(again.unwrap_err().reason(), "share-produced");
+    assert_eq!(again.unwrap_err().reason(), "share-ended");
+}
+
+#[test]
+fn a_producers_end_is_the_end_for_whoever_joins_later() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let place = studio.publisher.place();
+    producer.end().unwrap();
+    assert!(matches!(studio.produced.recv_timeout(SOON).unwrap(), Produced::Caps(_)));
+    assert!(matches!(studio.produced.recv_timeout(SOON).unwrap(), Produced::End));
+    drop(producer);
+    // Who fills is refused, and not told later that the host has closed: it has not.
+    let look = Producer::look(place).unwrap_err();
+    assert_eq!((look.code(), look.reason()), (ErrorCode::InvalidState, "share-ended"));
+    // Who reads hears the end.
+    let mut reader = studio.reader();
+    assert!(matches!(reader.next(SOON).unwrap(), Next::End));
+    studio.publisher.close();
+    let closed = studio.publisher.invite().unwrap_err();
+    assert_eq!((closed.code(), closed.reason()), (ErrorCode::InvalidState, "closed"));
+}
+
+#[test]
+fn an_owner_that_is_stopped_hears_the_newest_format_and_the_end_when_it_goes_on() {
+    const FORMATS: u32 = 3000;
+    let rated = |rate: u32| Caps {
+        frame_rate: Some(Rational { num: rate, den: 1 }),
+        ..caps()
+    };
+    let studio = Studio::new();
+    let stopped = studio.gate.lock().unwrap();
+    let mut producer = studio.producer();
+    for rate in 1..=FORMATS {
+        // More than a socket holds: none of them waits, and none is an error.
+        producer.set_caps(&rated(rate)).unwrap();
+    }
+    producer.end().unwrap();
+    drop(producer);
+    drop(stopped);
+    let (mut formats, mut newest) = (0, None);
+    let last = loop {
+        match studio.produced.recv_timeout(SOON).unwrap() {
+            Produced::Caps(caps) => {
+                formats += 1;
+                newest = Some(caps);
+            }
+            last => break last,
+        }
+    };
+    assert!(matches!(last, Produced::End), "{last:?}");
+    assert_eq!(newest, Some(rated(FORMATS)));
+    assert!(formats < FORMATS, "its socket was never full");
+}
+
+#[test]
+fn pictures_so_large_that_a_whole_segment_of_them_does_not_fit_are_granted_as_far_as_they_do() {
+    let size = Size::new(1024, 1024);
+    let three = 5 << 20;
+    let studio = Studio::with(three);
+    let mut producer = studio.producer();
+    let mut frames = Vec::new();
+    while let Some(frame) = producer.frame(info(frames.len() as i64, size), SOON / 20).unwrap() {
+        frames.push(frame);
+    }
+    assert_eq!(frames.len(), 3, "of 1.5 MiB each, in 5 MiB");
+    // And they come back.
+    drop(frames);
+    let frame = fill(&mut producer, 9, size);
+    producer.publish(&frame).unwrap();
+    assert_eq!(studio.frame().info().coded, size);
 }
 
 #[test]
