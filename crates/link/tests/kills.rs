@@ -103,6 +103,8 @@ fn is_the_moment(role: &str, nth: usize, books: Option<&ClientInfo>) -> bool {
         "unread" => client.behind > 0 && client.held > 0,
         "holding" | BETWEEN => client.behind == 0 && client.held == HOLD,
         "producing" => client.produces,
+        // It holds what it hands over until that is answered, and then asks for the next.
+        HANDING => client.held > 0 && client.behind == 0,
         "busy" if nth.is_multiple_of(2) => (client.held, client.behind) == (0, 0),
         _ => true,
     }

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 use beamline_arena::{Access, Arena, PoolConfig, Wait};
-use beamline_link::{ClientPolicy, Error, Limits, Next, Place, Publisher, Reader, ReaderOptions};
+use beamline_link::{
+    ClientPolicy, Error, Limits, Next, Place, Producer, ProducerOptions, Publisher, Reader, ReaderOptions,
+};
 use beamline_media::{Caps, ErrorCode, Frame, FrameInfo, FramePool, PixelFormat, Rational, Size};
 use std::{
     thread,
@@ -327,10 +329,24 @@ fn a_name_that_is_taken_says_so_and_a_dead_one_is_taken_over() {
     let taken = Publisher::listen(studio.place(), caps(), true, Limits::default()).unwrap_err();
     assert!(matches!(taken, Error::Taken(_)), "{taken}");
     let dead = studio.folder.path().join("dead");
-    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
     let place = Place::new(dead.to_str().unwrap()).unwrap();
-    assert!(matches!(Reader::look(&place), Err(Error::NotFound(_))));
-    assert!(!dead.exists(), "whoever meets a dead name removes it");
+    let pool = Arena::default().pool(PoolConfig::new("client"));
+    type Meets<'a> = (&'a str, &'a dyn Fn() -> Result<(), Error>);
+    let meets: [Meets<'_>; 4] = [
+        ("who lists", &|| Reader::look(&place).map(drop)),
+        ("who reads", &|| {
+            Reader::connect(&place, &pool, in_order(), &|| false).map(drop)
+        }),
+        ("who looks whether he may fill", &|| Producer::look(&place)),
+        ("who fills", &|| {
+            Producer::connect(&place, &pool, caps(), ProducerOptions::default(), &|| false).map(drop)
+        }),
+    ];
+    for (who, meet) in meets {
+        drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+        assert!(matches!(meet(), Err(Error::NotFound(_))), "{who}");
+        assert!(!dead.exists(), "{who} meets a dead name and removes it");
+    }
     drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
     Publisher::listen(place, caps(), true, Limits::default()).unwrap();
 }

@@ -1,69 +1,176 @@
-//! An owner that is killed: its readers learn it at once, and only a dead name is left.
+//! An owner that is killed: all its clients learn it at once, whatever they wait for, and only a dead name is left.
 //!
 //! The test starts itself again as an owner: with `BEAMLINE_OWNER_PATH` set, the process shares until it is killed.
 
-#![expect(clippy::print_stdout, reason = "the times are for whoever reads the log")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what fails in a helper fails the test; the times are for whoever reads the log"
+)]
 
-use beamline_arena::{Arena, PoolConfig};
-use beamline_link::{Limits, Place, Publisher, Reader, ReaderOptions};
-use beamline_media::{Caps, PixelFormat, Size};
+use beamline_arena::{Arena, Pool, PoolConfig};
+use beamline_link::{Error, Host, Limits, Next, Place, Producer, ProducerOptions, Publisher, Reader, ReaderOptions};
+use beamline_media::{Caps, Frame, FrameInfo, PixelFormat, Size};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     env,
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
-    thread,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 const SIZE: Size = Size::new(64, 32);
+const TIMES: usize = 20;
+/// Those who only read, besides one that fills frames and one that hands them over.
+const READERS: usize = 3;
+const NAME: &str = "whoever_waits_for_an_owner_learns_within_100_ms_that_it_was_killed";
+
+fn caps() -> Caps {
+    Caps::raw(PixelFormat::I420, SIZE)
+}
+
+fn pool() -> Pool {
+    Arena::default().pool(PoolConfig::new("client"))
+}
+
+/// The process that is killed: it takes a producer, and shows what that fills.
+fn be_the_owner(path: &str) -> ! {
+    let host = Host {
+        arena: Arena::default(),
+        max_bytes: u64::MAX,
+        producers: 1,
+        sink: Box::new(drop),
+    };
+    let _publisher = Publisher::host(Place::new(path).unwrap(), caps(), Limits::default(), host).unwrap();
+    println!("ready");
+    loop {
+        thread::park();
+    }
+}
+
+fn owner(path: &Path) -> Child {
+    let mut owner = Command::new(env::current_exe().unwrap())
+        .args(["--exact", NAME, "--nocapture"])
+        .env("BEAMLINE_OWNER_PATH", path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let out = BufReader::new(owner.stdout.take().unwrap());
+    assert!(out.lines().map_while(Result::ok).any(|line| line.ends_with("ready")));
+    owner
+}
+
+fn reader(place: &Place) -> Reader {
+    Reader::connect(place, &pool(), ReaderOptions::default(), &|| false).unwrap()
+}
+
+/// A picture that lies at this reader's.
+fn frame(reader: &mut Reader) -> Frame {
+    loop {
+        match reader.next(Duration::from_secs(5)).unwrap() {
+            Next::Frame(frame, _) => return frame,
+            Next::Caps(_) => {}
+            other => panic!("{other:?} instead of a frame"),
+        }
+    }
+}
+
+/// Who waits for something of the owner's: what it is, and how its wait ended when.
+type Waiting = (&'static str, JoinHandle<(Error, Instant)>);
+
+fn waits(what: &'static str, wait: impl FnOnce() -> Error + Send + 'static) -> Waiting {
+    (what, thread::spawn(move || (wait(), Instant::now())))
+}
+
+/// Stops a process; gives back when each of its threads has stopped.
+fn stop(process: &Child) {
+    kill_process(Pid::from_raw(process.id() as i32).unwrap(), Signal::STOP).unwrap();
+    let stopped = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap();
+        stat.rsplit_once(')').unwrap().1.trim_start().starts_with('T')
+    };
+    let tasks = || std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
+    while !tasks().all(|task| stopped(task.unwrap())) {
+        thread::yield_now();
+    }
+}
+
+/// Clients that wait: for a frame, for an empty slot, for an answer, which a stopped owner does not give.
+fn clients(place: &Place, owner: &Child) -> Vec<Waiting> {
+    let mut producer = Producer::connect(place, &pool(), caps(), ProducerOptions::default(), &|| false).unwrap();
+    let (mut passes, taker) = (reader(place), reader(place));
+    let readers: Vec<_> = (0..READERS).map(|_| reader(place)).collect();
+    let info = FrameInfo {
+        timestamp_us: Some(0),
+        ..FrameInfo::new(PixelFormat::I420, SIZE)
+    };
+    let picture = producer.frame(info, Duration::MAX).unwrap().unwrap().freeze();
+    producer.publish(&picture).unwrap();
+    let held = frame(&mut passes);
+    stop(owner);
+
+    let mut waiting = vec![
+        waits("an empty slot", move || {
+            let mut drawn = vec![];
+            loop {
+                match producer.frame(info, Duration::MAX) {
+                    Ok(frame) => drawn.push(frame),
+                    Err(error) => return error,
+                }
+            }
+        }),
+        waits("an answer", move || {
+            passes.passer().pass(&held, taker.id(), Duration::MAX).unwrap_err()
+        }),
+    ];
+    waiting.extend(readers.into_iter().map(|mut reader| {
+        waits("a frame", move || {
+            loop {
+                if let Err(error) = reader.next(Duration::MAX) {
+                    return error;
+                }
+            }
+        })
+    }));
+    // So that they do wait.
+    thread::sleep(Duration::from_millis(10));
+    assert!(waiting.iter().all(|(_, thread)| !thread.is_finished()));
+    waiting
+}
 
 #[test]
-fn readers_learn_within_100_ms_that_the_owner_was_killed() {
+fn whoever_waits_for_an_owner_learns_within_100_ms_that_it_was_killed() {
     if let Ok(path) = env::var("BEAMLINE_OWNER_PATH") {
-        let place = Place::new(&path).unwrap();
-        let caps = Caps::raw(PixelFormat::I420, SIZE);
-        let _publisher = Publisher::listen(place, caps, true, Limits::default()).unwrap();
-        println!("ready");
-        loop {
-            thread::park();
-        }
+        be_the_owner(&path);
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("studio");
     let mut times = Vec::new();
-    for _ in 0..20 {
-        let mut owner = Command::new(env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "readers_learn_within_100_ms_that_the_owner_was_killed",
-                "--nocapture",
-            ])
-            .env("BEAMLINE_OWNER_PATH", &path)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(owner.stdout.take().unwrap());
-        assert!(out.lines().map_while(Result::ok).any(|line| line.ends_with("ready")));
+    for _ in 0..TIMES {
+        let mut owner = owner(&path);
         let place = Place::new(path.to_str().unwrap()).unwrap();
-        let pool = Arena::default().pool(PoolConfig::new("reader"));
-        let mut reader = Reader::connect(&place, &pool, ReaderOptions::default(), &|| false).unwrap();
-        owner.kill().unwrap();
+        let waiting = clients(&place, &owner);
         let killed = Instant::now();
-        let error = reader.next(Duration::MAX).unwrap_err();
-        times.push(killed.elapsed());
+        owner.kill().unwrap();
+        for (what, waiting) in waiting {
+            let (error, at) = waiting.join().unwrap();
+            assert_eq!(error.reason(), "owner-gone", "who waits for {what}");
+            times.push((at.duration_since(killed), what));
+        }
         owner.wait().unwrap();
-        assert_eq!(error.reason(), "owner-gone");
-        assert_eq!(
-            std::fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "a dead name and nothing else"
-        );
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "a dead name and nothing else");
     }
     times.sort();
-    let (mid, worst) = (times[10], times[19]);
-    println!("owner killed 20 times: readers knew after {mid:?}, at most {worst:?}");
-    assert!(worst < Duration::from_millis(100), "{times:?}");
+    let (mid, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!(
+        "owner killed {TIMES} times: {} clients knew after {mid:?}, at most {worst:?}",
+        times.len()
+    );
+    assert!(worst.0 < Duration::from_millis(100), "{times:?}");
     // By the end of the socket, not by a clock.
-    assert!(mid < Duration::from_millis(20), "{times:?}");
+    assert!(mid.0 < Duration::from_millis(20), "{times:?}");
 }
