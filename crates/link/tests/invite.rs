@@ -134,7 +134,7 @@ fn unused_ends_are_counted_until_they_are_closed() {
     until("a further end", || studio.publisher.invite().is_ok());
     studio.publisher.close();
     let closed = studio.publisher.invite().unwrap_err();
-    assert_eq!(closed.reason(), "no-such-share");
+    assert_eq!(closed.reason(), "closed");
 }
 
 #[test]
