@@ -1,20 +1,19 @@
-//! The thread of a share: who joins, what came back, who is gone.
+//! The thread of a share: who joins (`service/door.rs`), what came back, who is gone.
 //!
 //! It sleeps in epoll, hears what is said and what came back, and lives until the share is closed and nothing that was granted is out any
 //! more. What a client sends decides about that client alone.
 
+mod door;
+
 use crate::{
     client::{Client, Out},
     error::Error,
-    invite::Invitation,
-    peer::Peer,
-    produce::{Produced, Producing},
-    publisher::{Shared, lock},
-    socket::{Received, Socket, accept_from},
-    wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, ToClient},
+    produce::Produced,
+    publisher::Shared,
+    socket::Received,
+    wire::{Failure, FromClient},
 };
-use beamline_arena::Reservation;
-use beamline_media::{Caps, ErrorCode};
+use beamline_media::ErrorCode;
 use rustix::{
     event::{Timespec, epoll},
     fd::{AsFd, BorrowedFd, OwnedFd},
@@ -25,16 +24,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a client may take to say hello.
-const HELLO_PATIENCE: Duration = Duration::from_secs(2);
 /// How late a slot may come back that nobody asked to be woken for, in ns: for a source whose readers hold all that it has.
 const LATEST: i64 = 4_000_000;
-/// Clients that are connected and have not said hello.
-const STRANGERS_MAX: usize = 64;
-/// As many of one process.
-const STRANGERS_OF_ONE: usize = 32;
-/// Clients that are let in at a turn of the thread.
-const ACCEPTS: usize = 16;
 /// How often a reader may ring for nothing within a [`WINDOW`]; then its bell is off until the next one, and what it gives back is found
 /// as late as [`LATEST`].
 const VAIN_RINGS: u32 = 500;
@@ -47,7 +38,7 @@ pub(crate) struct Service {
     pub(crate) shared: Arc<Shared>,
     listener: Option<OwnedFd>,
     epoll: OwnedFd,
-    strangers: Vec<Stranger>,
+    strangers: Vec<door::Stranger>,
     next_id: u64,
     /// Since when rings are counted.
     window: Instant,
@@ -58,24 +49,6 @@ pub(crate) struct Service {
     /// Whether readers wait for memory.
     unsettled: bool,
     looked_for_room: Instant,
-}
-
-/// A client that has not said hello.
-struct Stranger {
-    id: u64,
-    socket: Socket,
-    /// Who has connected; nobody knows it of those who were invited.
-    pid: i32,
-    since: Instant,
-    /// It may take its time: the child is perhaps not yet born.
-    invitation: Option<Invitation>,
-}
-
-impl Stranger {
-    /// One that has to hurry, and has to make room for others.
-    fn connected(&self) -> bool {
-        self.invitation.is_none()
-    }
 }
 
 /// What an epoll event is about: the two fds of the share, else an id and what of it.
@@ -158,8 +131,7 @@ impl Service {
             }
             self.make_room_for_the_source(&clients);
             self.forget(&gone);
-            self.strangers
-                .retain(|s| !s.connected() || s.since.elapsed() < HELLO_PATIENCE);
+            self.turn_away_the_silent();
             self.next_window(&clients);
         }
     }
@@ -231,7 +203,11 @@ impl Service {
             0
         } else if out == Out::Soon {
             LATEST
-        } else if now_and_then || self.shut || self.strangers.iter().any(Stranger::connected) || !self.vain.is_empty() {
+        } else if now_and_then
+            || self.shut
+            || self.strangers.iter().any(door::Stranger::connected)
+            || !self.vain.is_empty()
+        {
             100_000_000
         } else {
             return None;
@@ -284,204 +260,6 @@ impl Service {
             tracing::debug!(reader = client.id, process = client.pid, "a reader rings for nothing");
             let _ = epoll::delete(&self.epoll, &client.wake);
         }
-    }
-
-    fn accept(&mut self) {
-        // Some at a time: the listener is asked again at once when there are more.
-        for _ in 0..ACCEPTS {
-            let Some(listener) = &self.listener else { return };
-            let (socket, pid) = match accept_from(listener.as_fd()) {
-                Ok(Some(came)) => came,
-                Ok(None) => return,
-                Err(Error::Stranger(_)) => continue,
-                Err(error) => {
-                    // No fds, mostly. Asked again at once it would say so again.
-                    tracing::debug!(%error, "nobody can be let in");
-                    let _ = epoll::delete(&self.epoll, listener);
-                    self.shut = true;
-                    return;
-                }
-            };
-            self.make_room(pid);
-            self.receive(socket, pid, None);
-        }
-    }
-
-    /// Ends that were made for children.
-    fn receive_invited(&mut self) {
-        for (socket, invitation) in self.shared.invitations.take() {
-            self.receive(socket, 0, Some(invitation));
-        }
-    }
-
-    fn receive(&mut self, socket: Socket, pid: i32, invitation: Option<Invitation>) {
-        let id = self.next_id;
-        self.next_id += 1;
-        if self.watch(socket.fd(), id, SOCKET, false).is_ok() {
-            self.strangers.push(Stranger {
-                id,
-                socket,
-                pid,
-                since: Instant::now(),
-                invitation,
-            });
-        }
-    }
-
-    /// Who comes is heard: among too many that say nothing the oldest goes, of the process that has the most.
-    fn make_room(&mut self, pid: i32) {
-        let connected = || self.strangers.iter().filter(|s| s.connected());
-        let of = |pid: i32| connected().filter(|s| s.pid == pid).count();
-        let crowd = if of(pid) >= STRANGERS_OF_ONE {
-            Some(pid)
-        } else if connected().count() >= STRANGERS_MAX {
-            connected().map(|s| s.pid).max_by_key(|pid| of(*pid))
-        } else {
-            None
-        };
-        let strangers = self.strangers.iter().enumerate();
-        let of_crowd = strangers.filter(|(_, s)| s.connected() && Some(s.pid) == crowd);
-        if let Some((oldest, _)) = of_crowd.min_by_key(|(_, s)| s.since) {
-            let stranger = self.strangers.swap_remove(oldest);
-            let message = "too many processes are connected to this share and say nothing: try again";
-            let failure = Failure::new(ErrorCode::Busy, CROWDED, message);
-            let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
-        }
-    }
-
-    /// A stranger has something to say: a hello, or nothing that we understand.
-    fn greet(&mut self, at: usize) {
-        let stranger = self.strangers.swap_remove(at);
-        let (hello, fds) = match stranger.socket.receive::<FromClient>() {
-            Ok(Received::Message(FromClient::Hello(hello), fds)) => (hello, fds),
-            Ok(Received::Nothing) => return self.strangers.push(stranger),
-            Ok(Received::End) => return,
-            Ok(Received::Message(..)) => return scold(&stranger, "no hello"),
-            Err(error) => return scold(&stranger, &error.to_string()),
-        };
-        if let Err(failure) = self.may_join(&hello) {
-            let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
-            return;
-        }
-        let peer = match &stranger.invitation {
-            Some(_) => Peer::invited(&hello, fds, &stranger.socket),
-            None => Peer::connected(stranger.pid, &stranger.socket),
-        };
-        let shared = Arc::clone(&self.shared);
-        // Until it is among the readers: whoever changes the memory then finds it there. One that produces brings its own.
-        let reads = !hello.look && !hello.watch && hello.produce.is_none();
-        let mut memory = reads.then(|| lock(&shared.memory));
-        let known = memory.as_mut().and_then(|m| m.as_mut());
-        let reservation = match known.map(|m| m.set_aside(&hello)).transpose() {
-            Ok(reservation) => reservation,
-            Err(failure) => {
-                let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
-                return;
-            }
-        };
-        if let Err(error) = self.welcome(stranger, peer, hello, reservation) {
-            tracing::debug!(%error, "a reader could not be welcomed");
-        }
-    }
-
-    fn may_join(&self, hello: &Hello) -> Result<(), Failure> {
-        hello.check()?;
-        if let Some(ToClient::Failed(failure)) = &*lock(&self.shared.over) {
-            return Err(failure.clone());
-        }
-        let clients = self.snapshot();
-        let most = self.shared.limits.clients;
-        let quota = |message: String| Err(Failure::new(ErrorCode::Quota, "share-full", message));
-        // Also of one that only looks whether it might.
-        if hello.produce.is_some() {
-            // Who reads hears the end, and all that was shown before it.
-            if lock(&self.shared.over).is_some() {
-                let message = "the producer of this share has said its end: nobody would show what comes after it";
-                return Err(Failure::new(ErrorCode::InvalidState, "share-ended", message));
-            }
-            let Some(host) = &self.shared.host else {
-                let message = "this share has a source of its own: expected one whose owner takes producers";
-                return Err(Failure::new(ErrorCode::NotSupported, "share-not-hosted", message));
-            };
-            let busy = clients.iter().filter(|c| c.produces()).count();
-            if busy >= host.producers {
-                let message = format!("{busy} processes produce for this share, as many as may");
-                return Err(Failure::new(ErrorCode::Busy, "share-produced", message));
-            }
-        }
-        // Those who produce have bounds of their own, and take no reader's place.
-        let reading = clients.iter().filter(|c| !c.produces()).count();
-        if !hello.look && hello.produce.is_none() && reading >= most {
-            return quota(format!("{reading} processes read this share, as many as may"));
-        }
-        if hello.watch && self.shared.watchers.are_full() {
-            let message = "as many processes watch this share as may";
-            return Err(Failure::new(ErrorCode::Quota, Hello::FULL, message));
-        }
-        if hello.hold > self.shared.limits.hold {
-            let most = self.shared.limits.hold;
-            return quota(format!(
-                "expected to hold at most {most} frames but received {}",
-                hello.hold
-            ));
-        }
-        Ok(())
-    }
-
-    fn welcome(
-        &mut self,
-        stranger: Stranger,
-        peer: Peer,
-        hello: Hello,
-        reservation: Option<Reservation>,
-    ) -> Result<(), Error> {
-        let id = stranger.id;
-        let welcome = || ToClient::Welcome {
-            id,
-            caps: WireCaps::of(&lock(&self.shared.caps)),
-            live: self.shared.live,
-        };
-        if hello.watch {
-            self.shared.watchers.welcome(id, stranger.socket, welcome);
-            return Ok(());
-        }
-        let welcome = welcome();
-        if hello.look {
-            return stranger.socket.send(&welcome, &[]).map(drop);
-        }
-        let Stranger { socket, .. } = stranger;
-        let (producing, caps) = match &hello.produce {
-            Some(caps) => match self.begin_producing(caps, peer.pid, hello.hold) {
-                Ok((producing, caps)) => (Some(producing), Some(caps)),
-                Err(failure) => return socket.send(&ToClient::Refused(failure), &[]).map(drop),
-            },
-            None => (None, None),
-        };
-        let client = Arc::new(Client::new(id, peer, socket, hello, producing, reservation)?);
-        self.watch(client.wake.as_fd(), id, RETURNED, true)?;
-        if let Some(pidfd) = &client.pidfd {
-            self.watch(pidfd.as_fd(), id, PIDFD, false)?;
-        }
-        // Welcomed and among the readers at once: every frame that is published after the welcome is for it, and none before.
-        let mut clients = self.shared.clients.write().unwrap_or_else(PoisonError::into_inner);
-        {
-            let books = client.books();
-            let ring = books.producing.iter().map(Producing::fd);
-            let fds: Vec<_> = client.fds().into_iter().chain(ring).collect();
-            if !client.socket.send(&welcome, &fds)? {
-                return Err(Error::Protocol("a new client's socket is full".into()));
-            }
-        }
-        if let Some(over) = &*lock(&self.shared.over) {
-            client.say(over.clone());
-        }
-        clients.push(client);
-        drop(clients);
-        // Not before: one that could not be welcomed has changed nothing.
-        if let Some(caps) = caps.filter(|caps| *caps != Caps::unknown()) {
-            self.produced(Produced::Caps(caps));
-        }
-        Ok(())
     }
 
     /// Whether a reader is still to be listened to: not when its socket has ended, or says what it must not. One message at a turn.
@@ -560,10 +338,6 @@ impl Service {
         self.shared.watchers.clear();
         self.snapshot().iter().for_each(|c| c.retract());
     }
-}
-
-fn scold(stranger: &Stranger, wrong: &str) {
-    let _ = stranger.socket.send(&ToClient::Refused(misspoken(wrong)), &[]);
 }
 
 fn misspoken(wrong: &str) -> Failure {
