@@ -1,9 +1,11 @@
-//! The loop over a shared source: it takes frames at their time and publishes them.
+//! The loop over a shared source: it takes frames at their time and publishes them, where they lie.
+//!
+//! Frames of another process (a capture of `shared:…`) lie in memory that is not ours to give away: they are copied once, and counted.
 
-use super::Inner;
-use crate::{Error, FrameStream, Pop, input::Pacer};
+use super::{Inner, shows};
+use crate::{Error, FrameStream, Pop, Runtime, input::Pacer, still::copy_frame};
 use beamline_link::Failure;
-use beamline_media::{Caps, Frame};
+use beamline_media::{Caps, Frame, FramePool};
 use std::{sync::Arc, time::Duration};
 
 /// How soon a wish to stop is seen.
@@ -19,6 +21,9 @@ pub(super) struct Driver {
     pub(super) caps: Caps,
     pub(super) caps_of: CapsOf,
     pub(super) pacer: Option<Pacer>,
+    pub(super) runtime: Runtime,
+    /// For copies, from the first on.
+    pub(super) own: Option<Arc<FramePool>>,
 }
 
 impl Driver {
@@ -42,6 +47,22 @@ impl Driver {
         {
             return;
         }
+        let copy;
+        let frame = if shows(frame) {
+            frame
+        } else {
+            match self.copy(frame) {
+                Ok(copied) => {
+                    copy = copied;
+                    &copy
+                }
+                // Readers miss this one, as they do where a source finds no memory for it.
+                Err(error) => {
+                    tracing::debug!(%error, "a frame is not shared");
+                    return;
+                }
+            }
+        };
         let info = frame.info();
         let same = self.caps.pixel_format == Some(info.format) && self.caps.size == info.coded;
         if !same {
@@ -49,6 +70,12 @@ impl Driver {
             self.share.publisher.set_caps(&self.caps);
         }
         self.share.publisher.publish(frame);
+    }
+
+    fn copy(&mut self, frame: &Frame) -> Result<Frame, Error> {
+        let Driver { own, runtime, .. } = self;
+        let pool = own.get_or_insert_with(|| runtime.frame_pool("share"));
+        copy_frame(runtime, frame, pool)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
     CaptureOptions, CaptureSession, Error, FrameStream, FramesOptions, Input, Pace, Policy, Runtime, Threads,
     input::Pacer,
 };
+use beamline_arena::SegmentHold;
 use beamline_io::Cancel;
 use beamline_link::{ClientInfo, Limits, Place, Publisher};
 use beamline_media::{Caps, Frame};
@@ -63,6 +64,11 @@ pub struct ShareStats {
     pub clients: Vec<ClientInfo>,
 }
 
+/// Whether readers can be shown this frame where it lies, and see nothing besides that is not its source's.
+fn shows(frame: &Frame) -> bool {
+    frame.leases().all(|lease| SegmentHold::of(lease).is_some())
+}
+
 /// A share. Clones are the same.
 #[derive(Clone)]
 pub struct Share(Arc<Inner>);
@@ -74,7 +80,8 @@ struct Inner {
 }
 
 impl Share {
-    /// Shares a capture.
+    /// Shares a capture. Frames that are another process's themselves (`shared:…`) are copied once each; all others are shown where they
+    /// lie.
     ///
     /// # Errors
     /// [`Error::Link`] for a name that cannot be or is taken; [`Error::Closed`].
@@ -170,6 +177,8 @@ impl Share {
             caps,
             caps_of,
             pacer: paced.then(|| Pacer::new(Arc::clone(&runtime.clock))),
+            runtime: runtime.clone(),
+            own: None,
         };
         share.0.threads.spawn("bl-share", move || driver.run())?;
         Ok(share)

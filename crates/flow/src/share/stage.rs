@@ -2,7 +2,7 @@
 
 use super::SharedOutputStats;
 use crate::{Error, Runtime};
-use beamline_arena::{PoolConfig, SegmentHold, Wait};
+use beamline_arena::{PoolConfig, Wait};
 use beamline_link::{Failure, Limits, Place, Publisher};
 use beamline_media::{Caps, Frame, FrameInfo, FrameMut, FramePool, Layout, PixelFormat, Size};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -124,7 +124,7 @@ impl Stage for Own {
     }
 
     fn shows(&self, frame: &Frame) -> bool {
-        frame.leases().all(|lease| SegmentHold::of(lease).is_some())
+        super::shows(frame)
     }
 
     fn set_caps(&self, caps: &Caps) {

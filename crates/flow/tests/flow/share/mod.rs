@@ -189,6 +189,38 @@ fn a_shared_capture_gives_the_same_frames_here_and_in_another_process_without_a_
     until("the return of all slots", || runtime.arena.stats().live == 0);
 }
 
+#[test]
+fn what_another_process_shares_is_shared_again_by_one_copy_each() {
+    let (runtime, first, second) = (runtime(), place(), place());
+    let source = open(&runtime, "pattern:ball?width=320&height=180&frameRate=50&frames=100");
+    let options = ShareOptions::default();
+    let share = Share::of_capture(&runtime, &source, &first.path, &options).unwrap();
+    let (between, frames) = read(&runtime, &first.path);
+    let again = Share::of_capture(&runtime, &between, &second.path, &options).unwrap();
+    let (reader, stream) = read(&runtime, &second.path);
+    let (mut there, mut here) = (BTreeMap::new(), BTreeMap::new());
+    thread::scope(|scope| {
+        scope.spawn(|| each(&frames, |frame| there.extend([seen(&frame)])).unwrap());
+        each(&stream, |frame| here.extend([seen(&frame)])).unwrap();
+    });
+    let both = here.iter().filter(|(at, sum)| there.get(at) == Some(sum)).count();
+    println!("{} frames shared again, {both} of them seen before, too", here.len());
+    assert!(both >= 3);
+    assert!(here.iter().all(|(at, sum)| there.get(at).is_none_or(|s| s == sum)));
+    assert_eq!(
+        runtime.copies.get(),
+        again.stats().published,
+        "one for each, by whom it is shared again"
+    );
+    drop((frames, stream));
+    reader.close();
+    between.close();
+    again.close();
+    share.close();
+    assert!(again.wait_closed(LONG) && share.wait_closed(LONG));
+    until("the return of all slots", || runtime.arena.stats().live == 0);
+}
+
 /// A clock that never lets anybody wait, and knows how often somebody would have.
 #[derive(Debug, Default)]
 struct Impatient(AtomicU32);
