@@ -178,7 +178,8 @@ impl Ring {
 }
 
 impl TellPage {
-    /// Owner: writes entry `number` (the count of those before it). The grants that it tells must stand in [`Granted`] already.
+    /// Owner: writes entry `number` (the count of those before it). What it grants must stand in [`Granted`] already, so it is mostly called by
+    /// [`Granted::tell`].
     pub fn tell(&self, number: u32, entry: &Entry) {
         self.ring.tell(number, entry);
     }
@@ -313,10 +314,20 @@ impl Default for Granted {
 }
 
 impl Granted {
-    /// Notes one grant of a slot, for which the owner holds a reference. Before the client can learn of it.
-    pub fn grant(&mut self, segment: usize, slot: usize) {
-        self.held[segment][slot] += 1;
-        self.outstanding += 1;
+    /// Grants slots (segment, slot), for each of which the owner holds a reference, and tells it by entry `number`. Noted first: whatever
+    /// comes back stands in the books, whoever hears it.
+    pub fn tell(
+        &mut self,
+        page: &TellPage,
+        number: u32,
+        entry: &Entry,
+        slots: impl IntoIterator<Item = (usize, usize)>,
+    ) {
+        for (segment, slot) in slots {
+            self.held[segment][slot] += 1;
+            self.outstanding += 1;
+        }
+        page.tell(number, entry);
     }
 
     /// Grants that have not come back.

@@ -56,11 +56,23 @@ impl Link {
         true
     }
 
-    /// Owner: notes the grant, then tells it.
+    /// Owner: a grant.
     fn grant(&self, number: u32) {
         self.ledger.retain(0);
-        self.owner.lock().unwrap().grant(0, 0);
+        self.tell_noted(number);
+    }
+
+    fn tell_noted(&self, number: u32) {
+        self.owner.lock().unwrap().tell(&self.tell, number, &ENTRY, [(0, 0)]);
+    }
+
+    /// Owner, planted: whoever hears the return of it may have the books before it stands there.
+    fn tell_unnoted(&self, number: u32) {
         self.tell.tell(number, &ENTRY);
+        self.owner
+            .lock()
+            .unwrap()
+            .tell(&TellPage::default(), number, &ENTRY, [(0, 0)]);
     }
 
     fn release(&self, count: u32) {
@@ -167,8 +179,7 @@ fn a_grant_is_noted_before_it_is_told() {
 fn planted_a_grant_that_is_told_before_it_is_noted_is_found() {
     noting(|link| {
         link.ledger.retain(0);
-        link.tell.tell(0, &ENTRY);
-        link.owner.lock().unwrap().grant(0, 0);
+        link.tell_unnoted(0);
     });
 }
 
@@ -308,8 +319,7 @@ fn a_slot_that_is_handed_over_stays_held() {
         let held = a.owner.lock().unwrap().held(0, 0) > 0;
         if held {
             a.ledger.retain(0);
-            b.owner.lock().unwrap().grant(0, 0);
-            b.tell.tell(0, &ENTRY);
+            b.tell_noted(0);
         }
     });
 }
@@ -318,8 +328,7 @@ fn a_slot_that_is_handed_over_stays_held() {
 #[should_panic]
 fn planted_a_hand_over_without_a_hold_of_its_own_is_found() {
     handing_over(|_, b| {
-        b.owner.lock().unwrap().grant(0, 0);
-        b.tell.tell(0, &ENTRY);
+        b.tell_noted(0);
     });
 }
 
@@ -363,8 +372,7 @@ fn producing(hear: fn(&mut Producing)) {
         let link = Link::new();
         let publish = Arc::new(PublishPage::default());
         assert!(link.ledger.take().is_some());
-        link.owner.lock().unwrap().grant(0, 0);
-        link.tell.tell(0, &ENTRY);
+        link.tell_noted(0);
         let client = {
             let (link, publish) = (Arc::clone(&link), Arc::clone(&publish));
             thread::spawn(move || {

@@ -37,8 +37,7 @@ fn books() -> f64 {
     let (tell, returns, mut granted) = (TellPage::default(), ReturnPage::default(), Granted::default());
     let mut number = 0;
     least(|| {
-        granted.grant(0, 5);
-        tell.tell(number, &[1; WORDS]);
+        granted.tell(&tell, number, &[1; WORDS], [(0, 5)]);
         black_box(returns.must_wake_client());
         let mut entry = [0; WORDS];
         if tell.read(number, &mut entry) != Told::Entry {

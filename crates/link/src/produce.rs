@@ -264,11 +264,11 @@ impl Client {
                 slot: name.slot as u16,
                 generation: name.generation,
             };
-            books.granted.grant(segment, name.slot as usize);
             if let Some(producing) = &mut books.producing {
                 producing.ahead.push((at, slot));
             }
-            self.tell.tell(books.told, &empty_slot(at));
+            let grants = [(segment, name.slot as usize)];
+            books.granted.tell(&self.tell, books.told, &empty_slot(at), grants);
             books.told = books.told.wrapping_add(1);
             self.wake_if_asleep();
         }

@@ -37,8 +37,7 @@ fn books(clients: usize) -> Outcome<f64> {
     let (mut number, mut entry) = (0, [0; WORDS]);
     least(|| {
         for (tell, returns, granted) in &mut all {
-            granted.grant(0, 5);
-            tell.tell(number, &[1; WORDS]);
+            granted.tell(tell, number, &[1; WORDS], [(0, 5)]);
             black_box(returns.must_wake_client());
             if tell.read(number, &mut entry) != Told::Entry {
                 return Err("nothing was told".into());

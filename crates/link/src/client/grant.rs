@@ -111,18 +111,12 @@ impl Client {
                 return true;
             }
         }
-        let Books {
-            granted,
-            segments,
-            message,
-            ..
-        } = &mut *books;
+        let Books { segments, message, .. } = &mut *books;
         let known = message.set(frame, |lease| {
             // `room` has seen to it that each is known.
             let (at, hold) = segments.of(lease)?;
             let slot = lease.slot_index();
             let generation = hold.hold(lease);
-            granted.grant(at, slot as usize);
             Some(SlotAt {
                 segment: at as u16,
                 slot: slot as u16,
@@ -140,9 +134,12 @@ impl Client {
             books.log.pop_front();
         }
         let entry = books.message.encode();
-        books.log.push_back((books.message.slots, books.message.slot_count));
-        books.segments.note(books.message.slots[0], &entry);
-        self.tell.tell(books.told, &entry);
+        let (slots, count) = (books.message.slots, books.message.slot_count);
+        books.log.push_back((slots, count));
+        books.segments.note(slots[0], &entry);
+        let grants = slots.iter().take(count);
+        let grants = grants.map(|at| (usize::from(at.segment), usize::from(at.slot)));
+        books.granted.tell(&self.tell, books.told, &entry, grants);
         books.told = books.told.wrapping_add(1);
         books.frames += 1;
         self.wake_if_asleep();
