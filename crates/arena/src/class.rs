@@ -14,7 +14,6 @@ use crate::{
     wait::Gate,
 };
 use std::{
-    ops::RangeInclusive,
     os::fd::OwnedFd,
     ptr::NonNull,
     sync::{Arc, OnceLock, atomic::AtomicBool},
@@ -137,13 +136,15 @@ impl SizeClass {
         let more = (slots / 2).max(2);
         if inner.bank_count.load(Ordering::Acquire) == 0 {
             return match wait {
-                Wait::Never | Wait::Grow => self.take_or_grow(1..=slots),
-                Wait::GrowUntil(deadline) => self.grow_until(1..=slots, deadline, &|| inner.pool.is_closing()),
+                // Who never grows it again gets all that he was promised, or none.
+                Wait::Never => self.take_or_grow(slots),
+                Wait::Grow => self.take_or_grow(inner.at_most(slots)),
+                Wait::GrowUntil(deadline) => {
+                    self.grow_until(inner.at_most(slots), deadline, &|| inner.pool.is_closing())
+                }
                 Wait::Until { deadline, cancelled } => {
                     let soon = Instant::now() + FIRST;
-                    let deadline = deadline.map_or(soon, |deadline| deadline.min(soon));
-                    // It will never be more.
-                    self.grow_until(slots..=slots, deadline, cancelled)
+                    self.grow_until(slots, deadline.map_or(soon, |deadline| deadline.min(soon)), cancelled)
                 }
             };
         }
@@ -152,8 +153,8 @@ impl SizeClass {
                 pool: inner.label(),
                 slots: inner.slots(),
             }),
-            Wait::Grow => self.take_or_grow(1..=more),
-            Wait::GrowUntil(deadline) => self.grow_until(1..=more, deadline, &|| inner.pool.is_closing()),
+            Wait::Grow => self.take_or_grow(more),
+            Wait::GrowUntil(deadline) => self.grow_until(more, deadline, &|| inner.pool.is_closing()),
             Wait::Until { deadline, cancelled } => {
                 inner.waits.fetch_add(1, Ordering::Relaxed);
                 inner
@@ -165,14 +166,9 @@ impl SizeClass {
     }
 
     /// Nobody rings when bytes come free: looks for them every few ms, where there can ever be enough.
-    fn grow_until(
-        &self,
-        slots: RangeInclusive<u32>,
-        deadline: Instant,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<SlotMut, Error> {
+    fn grow_until(&self, slots: u32, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<SlotMut, Error> {
         loop {
-            match self.take_or_grow(slots.clone()) {
+            match self.take_or_grow(slots) {
                 Err(Error::Budget { .. }) if cancelled() => return Err(Error::Cancelled),
                 Err(Error::Budget { wanted, budget, .. }) if wanted <= budget && Instant::now() < deadline => {
                     thread::sleep(TURN);
@@ -197,15 +193,13 @@ impl SizeClass {
         None
     }
 
-    /// `slots`: at least, at most; as many of them as the budgets have bytes for.
-    fn take_or_grow(&self, slots: RangeInclusive<u32>) -> Result<SlotMut, Error> {
+    fn take_or_grow(&self, slots: u32) -> Result<SlotMut, Error> {
         let _one_at_a_time = lock(&self.0.growing);
         // Somebody else may have grown it, or freed a slot, while we waited for the lock.
         if let Some(slot) = self.take() {
             return Ok(slot);
         }
-        let fit = u32::try_from(self.0.pool.bytes_left() / self.0.slot_size as u64).unwrap_or(u32::MAX);
-        self.add_bank(fit.clamp(*slots.start(), *slots.end()), false)?;
+        self.add_bank(slots, false)?;
         self.take().ok_or_else(|| Error::Empty {
             pool: self.0.label(),
             slots: self.0.slots(),
@@ -285,6 +279,12 @@ impl ClassInner {
         self.banks[number as usize]
             .get()
             .expect("a lease names a bank that exists")
+    }
+
+    /// As many of these slots as the budgets can hold when nothing else is there, one at least.
+    fn at_most(&self, slots: u32) -> u32 {
+        let fit = u32::try_from(self.pool.budget() / self.slot_size as u64).unwrap_or(u32::MAX);
+        fit.clamp(1, slots)
     }
 
     pub(crate) fn slot_ptr(&self, bank: u32, slot: u32) -> NonNull<u8> {

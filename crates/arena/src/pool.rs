@@ -71,8 +71,8 @@ pub(crate) struct PoolInner {
 pub struct PoolConfig {
     /// Who it belongs to, for messages and `/proc/PID/maps`.
     pub label: String,
-    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many; where the budgets have no bytes for all, as
-    /// many as they have.
+    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many. Pictures so large that the budgets could never
+    /// hold as many have fewer in the first, for those who can grow it.
     pub slots: u32,
     /// Bytes that the pool may use; the arena's budget holds besides.
     pub max_bytes: u64,
@@ -305,6 +305,11 @@ impl PoolInner {
             self.arena.is_short(self.config.open.then_some(self));
             over(used, self.arena.budget)
         })
+    }
+
+    /// What it may ever use.
+    pub(crate) fn budget(&self) -> u64 {
+        self.config.max_bytes.min(self.arena.budget)
     }
 
     /// What both budgets have left.

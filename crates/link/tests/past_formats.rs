@@ -373,8 +373,8 @@ fn what_a_producer_finds_no_memory_for_costs_the_readers_of_its_own_share_alone(
     producer.publish(&frame).unwrap();
     let held_hosted = next(&mut keeps_hosted).unwrap();
     drop(frame);
-    // As much as there is when the share's own past is gone, and not before.
-    let large = FrameInfo::new(PixelFormat::GRAY8, Size::new(4096, 3072));
+    // Eight of 1.75 MiB: as much as there is when the share's own past is gone, and not before.
+    let large = FrameInfo::new(PixelFormat::GRAY8, Size::new(1024, 1664));
     let granted = producer.frame(large, LONG).unwrap();
     assert!(granted.is_some(), "it waits for good");
     let error = loop {
@@ -385,7 +385,8 @@ fn what_a_producer_finds_no_memory_for_costs_the_readers_of_its_own_share_alone(
     };
     assert_eq!(error.reason(), "share-past-formats");
     assert!(hosted.swept() > 0);
-    // The other share's keeps as old a frame, and reads on.
+    // The other share's keeps as old a frame, and reads on: also when its thread has had the time to look.
+    thread::sleep(Duration::from_millis(300));
     assert_eq!(studio.publisher.swept(), 0);
     studio.show(1);
     drop((next(&mut keeps).unwrap(), held, held_hosted));
