@@ -5,10 +5,14 @@ use crate::{
     message::SlotAt,
     produce::{Produced, Producing},
     service::Service,
+    socket::Received,
     wire::{Caps as WireCaps, Failure, FromClient, ToClient},
 };
 use beamline_arena::grant::{SEGMENTS, SLOTS};
 use beamline_media::{Caps, ErrorCode};
+
+/// More messages than a producer's socket holds.
+const LAST_WORDS: usize = 1024;
 
 impl Service {
     /// Memory for one that produces, and its format: to be told once it is welcomed.
@@ -60,6 +64,18 @@ impl Service {
         };
         self.producer_is_over(client, last);
         true
+    }
+
+    /// What one that is gone has said and we have not heard: as much as its socket holds.
+    pub(crate) fn hear_last_words(&self, client: &Client) {
+        for _ in 0..LAST_WORDS {
+            let Ok(Received::Message(message, _)) = client.socket.receive::<FromClient>() else {
+                return;
+            };
+            if !self.producer_says(client, message) {
+                return;
+            }
+        }
     }
 
     /// Shows what a producer has filled. False when it has broken the protocol.

@@ -72,10 +72,11 @@ pub struct Producer {
     owed: Option<WireCaps>,
 }
 
-/// What may wait in the socket for the owner; see [`Producer::last_word`].
-const IN_SOCKET: usize = 64 << 10;
-/// The same for the end, which is the last thing that is said: there is always room for it.
-const IN_SOCKET_AT_END: usize = 3 * IN_SOCKET;
+/// What may wait in the socket for the owner, in bytes: a word on each segment that it asked us to forget, and the end, each of which is said
+/// once; with the formats there is room for all of them, where the system gives as much (`net.core.wmem_max`).
+const IN_SOCKET: usize = 192 << 10;
+/// Formats are said as long as no more than this waits: how many there are is not bounded.
+const FORMATS_IN_SOCKET: usize = 16 << 10;
 
 impl Producer {
     /// Joins a share whose owner takes producers ([`crate::Publisher::host`]), to fill pictures of `caps`, which may be
@@ -199,7 +200,8 @@ impl Producer {
         (slots, held.saturating_sub(self.empty.len() as u32))
     }
 
-    /// From now on it fills pictures of another format. An owner that does not listen is told the newest one as soon as it does.
+    /// From now on it fills pictures of another format. An owner that does not listen is told the newest one with a later picture, look for
+    /// an empty one or end.
     ///
     /// # Errors
     /// [`Error::Ended`], [`Error::Told`], [`Error::Gone`] as [`Producer::frame`].
@@ -329,7 +331,7 @@ impl Producer {
     /// Says that it was the last picture. An owner that does not listen finds it when it does, though we be gone by then.
     ///
     /// # Errors
-    /// As [`Producer::set_caps`].
+    /// As [`Producer::set_caps`]; [`Error::Timeout`] where the system gives the socket no room for it and the owner does not listen.
     pub fn end(&mut self) -> Result<(), Error> {
         self.last_word(&FromClient::End)
     }
@@ -337,15 +339,16 @@ impl Producer {
     /// Says that it has failed.
     ///
     /// # Errors
-    /// As [`Producer::set_caps`].
+    /// As [`Producer::end`].
     pub fn fail(&mut self, failure: Failure) -> Result<(), Error> {
         self.last_word(&FromClient::Failed(failure))
     }
 
-    /// What was said before leaves room for it in the socket, even where the owner has read nothing of that.
+    /// There is room for it in the socket, and for the newest format, even where the owner has read nothing of what was said before.
     fn last_word(&mut self, message: &FromClient) -> Result<(), Error> {
-        self.socket.set_room(IN_SOCKET_AT_END);
-        self.pay()?;
+        if let Some(caps) = self.owed.take() {
+            self.say(&FromClient::Caps(caps))?;
+        }
         if self.say(message)? {
             Ok(())
         } else {
@@ -353,22 +356,33 @@ impl Producer {
         }
     }
 
-    /// Tells the format that the socket had no room for.
+    /// Tells the newest format, as far as formats may be told now.
     fn pay(&mut self) -> Result<(), Error> {
-        if let Some(caps) = &self.owed
-            && self.say(&FromClient::Caps(caps.clone()))?
-        {
-            self.owed = None;
+        let Some(caps) = self.owed.take() else { return Ok(()) };
+        self.socket.set_room(FORMATS_IN_SOCKET);
+        let sent = self.say_at_once(&FromClient::Caps(caps.clone()));
+        self.socket.set_room(IN_SOCKET);
+        if !self.is_said(sent)? {
+            self.owed = Some(caps);
         }
         Ok(())
     }
 
     /// False: the owner does not listen, and the socket is full.
     fn say(&mut self, message: &FromClient) -> Result<bool, Error> {
+        let sent = self.say_at_once(message);
+        self.is_said(sent)
+    }
+
+    fn say_at_once(&mut self, message: &FromClient) -> Result<bool, Error> {
         if self.over.is_some() {
             self.hear()?;
         }
-        match self.socket.send(message, &[]) {
+        self.socket.send(message, &[])
+    }
+
+    fn is_said(&mut self, sent: Result<bool, Error>) -> Result<bool, Error> {
+        match sent {
             Ok(true) => Ok(true),
             // Perhaps it has closed its end, and said why before.
             Ok(false) => self.hear().map(|()| false),

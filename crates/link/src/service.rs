@@ -309,8 +309,9 @@ impl Service {
         drop(clients);
         for client in leaving {
             if client.produces() {
-                // What a process has filled before it died is whole.
+                // What a process has filled before it died is whole, and what it has said was said: mostly its end.
                 self.hear(&client);
+                self.hear_last_words(&client);
                 let message = format!("the process {} that produced has ended", client.pid);
                 let gone = Failure::new(ErrorCode::DeviceLost, "producer-gone", message);
                 self.producer_is_over(&client, Produced::Failed(gone));
