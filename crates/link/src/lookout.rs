@@ -152,7 +152,8 @@ fn run(fds: &Fds) {
     }
 }
 
-/// Wakes who has slept over its news for [`AGAIN`], whatever other sockets say meanwhile. Gives since when there are such.
+/// Wakes those who sleep over their news, each [`AGAIN`] as long as there are such, whatever other sockets say meanwhile. Gives since when
+/// there are, or when they were woken last.
 fn wake_again(ears: &BTreeMap<u64, Arc<Ear>>, late: Option<Instant>) -> Option<Instant> {
     let mut sleepers = ears.values().filter(|ear| ear.sleeps_over_news()).peekable();
     sleepers.peek()?;

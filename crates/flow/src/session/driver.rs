@@ -63,12 +63,12 @@ impl Driver {
             match event {
                 Ok(Event::Frame(frame)) => self.hand_out(frame),
                 Ok(Event::Packet(packet)) => {
-                    for frame in self
-                        .decode
-                        .packet(&packet, self.source.picture_id(), &self.shared.counters)?
-                    {
-                        self.hand_out(frame);
-                    }
+                    let id = self.source.picture_id();
+                    let decoded = self.decode.packet(&packet, id, &self.shared.counters);
+                    // It ends a wait of the decoder's for memory.
+                    let cancelled = self.shared.cancel.is_cancelled();
+                    let frames = decoded.map_err(|error| if cancelled { Error::Cancelled } else { error })?;
+                    frames.into_iter().for_each(|frame| self.hand_out(frame));
                 }
                 Ok(Event::Caps(caps)) => self.shared.change_to(caps),
                 Ok(Event::End) => return Ok(()),

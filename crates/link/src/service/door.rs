@@ -164,15 +164,15 @@ impl Service {
         let quota = |message: String| Err(Failure::new(ErrorCode::Quota, "share-full", message));
         // Also of one that only looks whether it might.
         if hello.produce.is_some() {
+            let Some(host) = &self.shared.host else {
+                let message = "this share has a source of its own: expected one whose owner takes producers";
+                return Err(Failure::new(ErrorCode::NotSupported, "share-not-hosted", message));
+            };
             // Who reads hears the end, and all that was shown before it.
             if lock(&self.shared.over).is_some() {
                 let message = "the producer of this share has said its end: nobody would show what comes after it";
                 return Err(Failure::new(ErrorCode::InvalidState, "share-ended", message));
             }
-            let Some(host) = &self.shared.host else {
-                let message = "this share has a source of its own: expected one whose owner takes producers";
-                return Err(Failure::new(ErrorCode::NotSupported, "share-not-hosted", message));
-            };
             let busy = clients.iter().filter(|c| c.produces()).count();
             if busy >= host.producers {
                 let message = format!("{busy} processes produce for this share, as many as may");
