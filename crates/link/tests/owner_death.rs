@@ -17,6 +17,10 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -50,15 +54,25 @@ fn be_the_owner(path: &str) -> ! {
     }
 }
 
-fn owner(path: &Path) -> Child {
-    let mut owner = Command::new(env::current_exe().unwrap())
+/// A process that ends with the test, whatever that finds, also where it is stopped.
+struct Owner(Child);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn owner(path: &Path) -> Owner {
+    let owner = Command::new(env::current_exe().unwrap())
         .args(["--exact", NAME, "--nocapture"])
         .env("BEAMLINE_OWNER_PATH", path)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let out = BufReader::new(owner.stdout.take().unwrap());
+        .spawn();
+    let mut owner = Owner(owner.unwrap());
+    let out = BufReader::new(owner.0.stdout.take().unwrap());
     assert!(out.lines().map_while(Result::ok).any(|line| line.ends_with("ready")));
     owner
 }
@@ -99,7 +113,7 @@ fn stop(process: &Child) {
 }
 
 /// Clients that wait: for a frame, for an empty slot, for an answer, which a stopped owner does not give.
-fn clients(place: &Place, owner: &Child) -> Vec<Waiting> {
+fn clients(place: &Place, owner: &Owner) -> Vec<Waiting> {
     let mut producer = Producer::connect(place, &pool(), caps(), ProducerOptions::default(), &|| false).unwrap();
     let (mut passes, taker) = (reader(place), reader(place));
     let readers: Vec<_> = (0..READERS).map(|_| reader(place)).collect();
@@ -110,7 +124,7 @@ fn clients(place: &Place, owner: &Child) -> Vec<Waiting> {
     let picture = producer.frame(info, Duration::MAX).unwrap().unwrap().freeze();
     producer.publish(&picture).unwrap();
     let held = frame(&mut passes);
-    stop(owner);
+    stop(&owner.0);
 
     let mut waiting = vec![
         waits("an empty slot", move || {
@@ -141,6 +155,34 @@ fn clients(place: &Place, owner: &Child) -> Vec<Waiting> {
     waiting
 }
 
+/// How late the machine itself is: a thread that sleeps for a ms at a time.
+struct Machine {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Duration>,
+}
+
+impl Machine {
+    fn watch() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut latest = Duration::ZERO;
+            while !stopped.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                thread::sleep(Duration::from_millis(1));
+                latest = latest.max(began.elapsed());
+            }
+            latest
+        });
+        Machine { stop, thread }
+    }
+
+    fn late(self) -> Duration {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
 #[test]
 fn whoever_waits_for_an_owner_learns_within_100_ms_that_it_was_killed() {
     if let Ok(path) = env::var("BEAMLINE_OWNER_PATH") {
@@ -148,26 +190,33 @@ fn whoever_waits_for_an_owner_learns_within_100_ms_that_it_was_killed() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("studio");
-    let mut times = Vec::new();
-    for _ in 0..TIMES {
+    let (mut times, mut again) = (Vec::new(), 0);
+    while times.len() < TIMES * (READERS + 2) {
         let mut owner = owner(&path);
         let place = Place::new(path.to_str().unwrap()).unwrap();
         let waiting = clients(&place, &owner);
+        let machine = Machine::watch();
         let killed = Instant::now();
-        owner.kill().unwrap();
+        owner.0.kill().unwrap();
+        let mut knew = Vec::new();
         for (what, waiting) in waiting {
             let (error, at) = waiting.join().unwrap();
             assert_eq!(error.reason(), "owner-gone", "who waits for {what}");
-            times.push((at.duration_since(killed), what));
+            knew.push((at.duration_since(killed), what));
         }
-        owner.wait().unwrap();
+        drop(owner);
+        if machine.late() > Duration::from_millis(50) && again < TIMES {
+            again += 1;
+        } else {
+            times.append(&mut knew);
+        }
         let left = std::fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 1, "a dead name and nothing else");
     }
     times.sort();
     let (mid, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!(
-        "owner killed {TIMES} times: {} clients knew after {mid:?}, at most {worst:?}",
+        "owner killed {TIMES} times ({again} more on a machine that was late itself): {} clients knew after {mid:?}, at most {worst:?}",
         times.len()
     );
     assert!(worst.0 < Duration::from_millis(100), "{times:?}");
