@@ -2,6 +2,8 @@
 //!
 //! The test starts itself again as a producer: with `BEAMLINE_LAST_WORD_PATH` set, the process says what it has to say, and ends.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
 mod studio;
 
 use beamline_arena::{Arena, PoolConfig};
