@@ -128,6 +128,20 @@ test('passing: an inherited end opens it where neither name nor directory are se
   await until(() => share.clients.length === 0, 'the end of both')
 })
 
+test('passing: a forked child, whose channel has a place in stdio too, opens the end by its own place', async () => {
+  await using capture = await openCapture(BALL)
+  await using share = await capture.share('studio')
+  const end = await share.invite()
+  const child = fork(script, {
+    env: { ...env(share), STUDIO: 'shared:fd:4' },
+    cwd: '/',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', end.fd],
+  })
+  end.close()
+  await hears(child as unknown as Told)
+  await until(() => share.clients.length === 0, 'the end of the reader')
+})
+
 test('passing: an end is good once, and what is none is told as what it is', async () => {
   await using capture = await openCapture(BALL)
   await using share = await capture.share('studio')
