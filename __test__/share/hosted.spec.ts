@@ -338,3 +338,48 @@ test('hosted share: a guest that waits for room does not hold up its event loop'
   assert.ok(told.ticks > 50, `${told.ticks} ticks`)
   await capture.close()
 })
+
+test("hosted share: a host's pictures are shared again as they are, without a copy, and their end is told there too", async () => {
+  await using capture = await openCapture('shared:inner', { host: true })
+  await using share = await capture.share('outer')
+  const before = memory.stats().copies
+  const reads = (name: string) =>
+    runModule(`
+      import { memory, openCapture } from 'beamline'
+      const capture = await openCapture('shared:${name}', { policy: 'drop-oldest', queue: 32 })
+      const seen = []
+      let kept, told
+      try {
+        for await (const frame of capture) {
+          const greys = new Set(frame.planes.flatMap(({ bytes }) => [...bytes.subarray(0, 320)]))
+          seen.push([frame.timestamp, ...greys])
+          if (kept) frame.close()
+          kept ??= frame
+        }
+      } catch ({ code, reason }) {
+        told = [code, reason]
+      }
+      // Its first one was open all the time, and its maker is dead.
+      const still = kept.planes[0].bytes[0]
+      kept.close()
+      await capture.close()
+      console.log(JSON.stringify({ seen, told, still, copies: memory.stats().copies }))`)
+  const readers = ['inner', 'outer'].map(reads)
+  await until(() => share.clients.length === 1 && capture.clients?.length === 1, 'a reader at each share')
+  // So few that nobody on the way drops one, however late.
+  const count = 4
+  const last = "console.log('drawn'); setInterval(() => out.stats(), 1000)"
+  const producer = await runModule(draws('inner', count, last), { onOutput: (child) => child.kill('SIGKILL') })
+  assert.equal(producer.signal, 'SIGKILL', producer.stderr)
+  const drawn = Array.from({ length: count }, (_, n) => [(n + 1) * 20000, n + 1])
+  for (const reader of await Promise.all(readers)) {
+    clean(reader)
+    assert.deepEqual(JSON.parse(reader.stdout), {
+      seen: drawn,
+      told: ['DeviceLost', 'producer-gone'],
+      still: 1,
+      copies: expectedMode === 'copy' ? count : 0,
+    })
+  }
+  assert.equal(memory.stats().copies, before)
+})
