@@ -460,8 +460,12 @@ export interface OpenCaptureOptions {
 	/** Whether to begin anew at the end: for `image`. */
 	loop?: boolean;
 	/**
-	 * Frames that may be open at once, 1 to 24, set aside by the owner; 4 unless told otherwise: for `shared`. Frames of an earlier size are to
-	 * be closed when the size changes: an owner that runs out of memory ends a capture that keeps them longer (`share-past-formats`).
+	 * Frames that may be open at once, 1 to 24; 4 unless told otherwise: for `shared`. Frames of an earlier size are to be closed when the
+	 * size changes: an owner that runs out of memory ends a capture that keeps them longer (`share-past-formats`).
+	 *
+	 * The owner sets aside so many and 2 more, which are on their way, or refuses (`Quota`, `share-budget`). Before a source's first frame
+	 * nothing is known of its memory, so the refusal can come with that frame, as the error of a loop, instead of at the opening. Memory
+	 * that is bound, as a camera's, does not grow, and two of its slots stay with the driver: few readers fit, of 8 slots one with 4.
 	 */
 	hold?: number;
 	/**
@@ -589,7 +593,8 @@ export type CaptureEventHandler = (this: Capture, event: Event) => void;
  * Opens a source of pictures: a URL (`pattern:smpte?width=1920&height=1080`, `clip.y4m`, `shots/%05d.png`) or an object that says the same.
  * `options` go on top of either.
  *
- * Rejects with `BeamlineError`: `InvalidConfig` for sizes, rates, patterns, formats and options that cannot be; `NotFound`; `NotSupported`.
+ * Rejects with `BeamlineError`: `InvalidConfig` for sizes, rates, patterns, formats and options that cannot be; `NotFound`; `NotSupported`;
+ * `Quota` where a share has no place or no memory for one more reader (see {@link OpenCaptureOptions.hold}).
  */
 export declare function openCapture(source: string | OpenCaptureOptions, options?: OpenCaptureOptions): Promise<Capture>;
 /** How a still is encoded. */
