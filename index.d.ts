@@ -895,6 +895,9 @@ export declare class SharedVideoTrack {
 	 * `writable()` had to copy and what another process shares lies beside pictures of other sources or belongs to somebody else: that is
 	 * copied once (`stats().copies`), for which memory is waited for as in {@link frame}.
 	 *
+	 * Readers get whole memory segments: a frame of a capture or an input that is shown where it lies shows them all of its segment, earlier
+	 * and later frames of that source included, whether they are written or not. What must be seen alone is drawn into {@link frame}.
+	 *
 	 * It takes its own hold at once, the caller closes his frame all the same. A frame that was written into is to be read from now on:
 	 * views that it was drawn through are empty. Rejects with what ended the output. A frame whose timestamp is not after that of the one
 	 * before is refused (`timestamp-order`) and the output goes on.
@@ -1076,6 +1079,7 @@ export declare class Output implements AsyncDisposable {
 /**
  * Begins an output for other processes of the same user: they say `openCapture('shared:NAME')` and see the frames that are written here in
  * the same memory. A name holds letters, digits, `-`, `_` and `.`, or is the path of a socket. (A file of such a name is `./shared:NAME`.)
+ * With a frame of a capture or an input they see the whole memory segment in which it lies: earlier and later frames of that source, too.
  *
  * When another process hosts the name (`openCapture('shared:NAME', { host: true })`), the frames are drawn in its memory and shown by it:
  * what `video.frame()` gives needs no copy then, other frames are copied once.

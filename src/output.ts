@@ -322,6 +322,7 @@ function description(config: { description?: Uint8Array }): { description?: numb
 /**
  * Begins an output for other processes of the same user: they say `openCapture('shared:NAME')` and see the frames that are written here in
  * the same memory. A name holds letters, digits, `-`, `_` and `.`, or is the path of a socket. (A file of such a name is `./shared:NAME`.)
+ * With a frame of a capture or an input they see the whole memory segment in which it lies: earlier and later frames of that source, too.
  *
  * When another process hosts the name (`openCapture('shared:NAME', { host: true })`), the frames are drawn in its memory and shown by it:
  * what `video.frame()` gives needs no copy then, other frames are copied once.

@@ -56,6 +56,9 @@ export class SharedVideoTrack {
    * `writable()` had to copy and what another process shares lies beside pictures of other sources or belongs to somebody else: that is
    * copied once (`stats().copies`), for which memory is waited for as in {@link frame}.
    *
+   * Readers get whole memory segments: a frame of a capture or an input that is shown where it lies shows them all of its segment, earlier
+   * and later frames of that source included, whether they are written or not. What must be seen alone is drawn into {@link frame}.
+   *
    * It takes its own hold at once, the caller closes his frame all the same. A frame that was written into is to be read from now on:
    * views that it was drawn through are empty. Rejects with what ended the output. A frame whose timestamp is not after that of the one
    * before is refused (`timestamp-order`) and the output goes on.
