@@ -60,8 +60,8 @@ export interface OpenCaptureOptions {
    * For `shared:NAME`: whether this process owns the name and the memory, and another one fills it (`createOutput('shared:NAME')` there).
    * The capture is open at once, and its `format` known when the producer says it; it ends with its producer. Others read the share as any.
    *
-   * The producer keeps its mapping of what it has filled: one that lies can change pictures of its own after they were shown, with what is
-   * drawn into them here (`frame.writable()`), and no others. What must not change is copied before it is looked at (`frame.copyTo()`).
+   * The producer keeps its mapping of what it has filled: one that lies can change pictures of its own after they were shown, and no others.
+   * What must not change is copied before it is looked at (`frame.copyTo()`); `frame.writable()` gives a copy always.
    */
   host?: boolean
   /** Readers at once, at most, 1 to 1024; 64 unless told otherwise: for `shared` with `host`. Who fills it takes no place. */

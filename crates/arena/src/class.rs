@@ -385,11 +385,11 @@ impl ClassInner {
         }
     }
 
-    /// Whether the only holder of a slot may write it.
+    /// Whether the only holder of a slot may write it. Where another process may still write it too, what it would hold is nobody's.
     pub(crate) fn may_write(&self, slot: u32) -> bool {
         match &self.home {
             Home::Far { filling, .. } => filling.load(Ordering::Relaxed) & 1 << slot != 0,
-            _ => true,
+            _ => !self.pool.config.open,
         }
     }
 

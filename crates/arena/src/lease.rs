@@ -153,7 +153,7 @@ impl Lease {
     /// The slot for writing, when nobody else holds it: one atomic step.
     ///
     /// # Errors
-    /// The lease itself, unchanged, when somebody else holds the slot too.
+    /// The lease itself, unchanged, when somebody else holds the slot too, or another process may write it ([`crate::PoolConfig::open`]).
     pub fn try_into_mut(self) -> Result<SlotMut, Lease> {
         if self.class.may_write(self.slot) && self.class.bank(self.bank).ledger.try_exclusive(self.slot) {
             Ok(SlotMut(self))

@@ -258,3 +258,17 @@ fn an_interrupt_ends_the_wait_for_an_empty_picture_or_the_next_one() {
     // Of one that is gone.
     interrupt.interrupt();
 }
+
+#[test]
+fn what_a_producer_has_filled_is_never_written_in_its_place_by_the_owner() {
+    let studio = Studio::new();
+    let mut producer = studio.producer();
+    let frame = fill(&mut producer, 7, SIZE);
+    producer.publish(&frame).unwrap();
+    drop(frame);
+    drop(producer);
+    studio.until_live(1);
+    // Nobody else holds it, but a process that maps it might write it beside us.
+    let frame = studio.frame().try_into_mut().expect_err("it is the producer's to write");
+    assert_eq!(frame.plane_bytes(0).0[0], 7);
+}
