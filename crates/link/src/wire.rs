@@ -4,7 +4,7 @@
 
 use crate::{error::Error, message::SlotAt};
 use beamline_media::{ColorSpace, ErrorCode, FrameInfo, PixelFormat, Rational, Rotation, Size};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Bytes of the longest message.
 pub(crate) const MESSAGE_MAX: usize = 4096;
@@ -70,6 +70,39 @@ pub enum FromClient {
     Failed(Failure),
 }
 
+/// What one says that comes. One of another version may say what this one does not know, and has to hear that it is the version.
+#[derive(Debug)]
+pub(crate) enum Knock {
+    /// As this version speaks; perhaps no hello.
+    Says(FromClient),
+    /// A hello that only another version can read; why it is refused.
+    Foreign(Failure),
+}
+
+impl<'de> Deserialize<'de> for Knock {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let said = serde_json::Value::deserialize(from)?;
+        let wrong = match FromClient::deserialize(&said) {
+            Ok(message) => return Ok(Knock::Says(message)),
+            Err(wrong) => wrong,
+        };
+        let theirs = said["version"].as_str().filter(|_| said["kind"] == "hello");
+        match theirs.map(same_version) {
+            Some(Err(failure)) => Ok(Knock::Foreign(failure)),
+            _ => Err(de::Error::custom(wrong)),
+        }
+    }
+}
+
+fn same_version(theirs: &str) -> Result<(), Failure> {
+    let ours = version();
+    if theirs == ours {
+        return Ok(());
+    }
+    let message = format!("expected a client of version {ours} but {theirs} came: use the same Beamline on both sides");
+    Err(Failure::new(ErrorCode::NotSupported, "share-version", message))
+}
+
 /// The greeting of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
@@ -129,12 +162,7 @@ impl Hello {
     /// Whether an owner can serve it.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let refuse = |code: ErrorCode, reason: &str, message: String| Err(Failure::new(code, reason, message));
-        if self.version != version() {
-            let (theirs, ours) = (&self.version, version());
-            let message =
-                format!("expected a client of version {ours} but {theirs} came: use the same Beamline on both sides");
-            return refuse(ErrorCode::NotSupported, "share-version", message);
-        }
+        same_version(&self.version)?;
         let half = FRAMES_MAX / 2;
         if !(1..=half).contains(&self.hold) || !(1..=half).contains(&self.queue) {
             let (hold, queue) = (self.hold, self.queue);
@@ -298,9 +326,10 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error
     serde_json::from_slice(bytes).map_err(|e| Error::Protocol(e.to_string()))
 }
 
-/// Both parsers of socket bytes, for the fuzzer.
+/// All parsers of socket bytes, for the fuzzer.
 #[doc(hidden)]
 pub fn fuzz(bytes: &[u8]) {
+    let _ = decode::<Knock>(bytes);
     match decode::<FromClient>(bytes) {
         Ok(FromClient::Hello(hello)) => {
             let _ = hello.check();

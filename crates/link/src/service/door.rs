@@ -12,7 +12,7 @@ use crate::{
     produce::{Produced, Producing},
     publisher::lock,
     socket::{Received, Socket, accept_from},
-    wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, ToClient},
+    wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, Knock, ToClient},
 };
 use beamline_arena::Reservation;
 use beamline_media::{Caps, ErrorCode};
@@ -122,8 +122,12 @@ impl Service {
     /// A stranger has something to say: a hello, or nothing that we understand.
     pub(super) fn greet(&mut self, at: usize) {
         let stranger = self.strangers.swap_remove(at);
-        let (hello, fds) = match stranger.socket.receive::<FromClient>() {
-            Ok(Received::Message(FromClient::Hello(hello), fds)) => (hello, fds),
+        let (hello, fds) = match stranger.socket.receive::<Knock>() {
+            Ok(Received::Message(Knock::Says(FromClient::Hello(hello)), fds)) => (hello, fds),
+            Ok(Received::Message(Knock::Foreign(failure), _)) => {
+                let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
+                return;
+            }
             Ok(Received::Nothing) => return self.strangers.push(stranger),
             Ok(Received::End) => return,
             Ok(Received::Message(..)) => return scold(&stranger, "no hello"),
