@@ -4,6 +4,7 @@ use crate::{socket::Socket, wire::Hello};
 use beamline_arena::peer::{peer_pidfd, refuse_fds};
 use rustix::{
     fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    io::Errno,
     process::{PidfdFlags, pidfd_open},
 };
 
@@ -17,14 +18,17 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Who has connected, as the kernel says.
-    pub(crate) fn connected(pid: i32, socket: &Socket) -> Self {
-        Peer {
-            pid,
-            // Of the process that connected, not of its number: that may be another's by now. A kernel that does not tell (before 6.5) has
-            // the socket's end, which comes with the end of the last process that has it.
-            pidfd: peer_pidfd(socket.fd()).ok(),
-        }
+    /// Who has connected, as the kernel says; none when that process is gone already.
+    pub(crate) fn connected(pid: i32, socket: &Socket) -> Option<Self> {
+        // Of the process that connected, not of its number: that may be another's by now. A kernel that does not tell (before 6.5) has
+        // the socket's end, which comes with the end of the last process that has it.
+        let pidfd = match peer_pidfd(socket.fd()) {
+            Ok(pidfd) => Some(pidfd),
+            // Before 6.16 a process that nobody waits for any more has none. Its socket may live on elsewhere, and tell of no end.
+            Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::SRCH | Errno::INVAL)) => return None,
+            Err(_) => None,
+        };
+        Some(Peer { pid, pidfd })
     }
 
     /// Who has an end that was made for him, as he says: by a pidfd, which the kernel has made, or by a number, which is only shown.

@@ -138,9 +138,11 @@ impl Service {
             return;
         }
         let peer = match &stranger.invitation {
-            Some(_) => Peer::invited(&hello, fds, &stranger.socket),
+            Some(_) => Some(Peer::invited(&hello, fds, &stranger.socket)),
             None => Peer::connected(stranger.pid, &stranger.socket),
         };
+        // Nobody is there to be served.
+        let Some(peer) = peer else { return };
         let shared = Arc::clone(&self.shared);
         // Until it is among the readers: whoever changes the memory then finds it there. One that produces brings its own.
         let reads = !hello.look && !hello.watch && hello.produce.is_none();
