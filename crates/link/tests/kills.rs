@@ -69,8 +69,17 @@ fn produce(publisher: &Publisher, pool: &FramePool, stop: &AtomicBool) {
     }
 }
 
-fn spawn(role: &str, path: &Path, to: u64) -> Child {
-    Command::new(env::current_exe().unwrap())
+/// Whether one that is dealt "hello" says it: then it may be met at any moment of its welcome.
+fn speaks(role: &str, nth: usize) -> bool {
+    role == "hello" && nth.is_multiple_of(2)
+}
+
+fn spawn(role: &str, nth: usize, path: &Path, to: u64) -> Child {
+    let mut command = Command::new(env::current_exe().unwrap());
+    if speaks(role, nth) {
+        command.env("BEAMLINE_KILL_SPEAKS", "1");
+    }
+    command
         .args(["--exact", "clients_that_are_killed_leave_nothing_behind", "--nocapture"])
         .env("BEAMLINE_KILL_ROLE", role)
         .env("BEAMLINE_KILL_PATH", path)
@@ -85,6 +94,8 @@ fn spawn(role: &str, path: &Path, to: u64) -> Child {
 /// What a client is doing, by the books; by its role where they cannot tell: nobody sees a bit that is not set, nor a message under way.
 fn state(role: &'static str, books: Option<&ClientInfo>) -> &'static str {
     match books {
+        // Welcomed perhaps, but it has not read that.
+        _ if role == "hello" => role,
         None => "hello",
         Some(client) if client.produces => "producing",
         Some(_) if [BETWEEN, HANDING].contains(&role) => role,
@@ -117,6 +128,9 @@ struct Tally {
     by_role: BTreeMap<&'static str, usize>,
     /// Holds that are swept for certain.
     held: u64,
+    /// Who had said a hello, and how many of them the books still knew right after the kill: they were welcomed.
+    spoke: usize,
+    welcomed: usize,
 }
 
 impl Tally {
@@ -127,12 +141,14 @@ impl Tally {
             }
         }
         self.held += other.held;
+        self.spoke += other.spoke;
+        self.welcomed += other.welcomed;
     }
 }
 
 /// Starts a client in a role, waits until it plays it, kills it a moment later.
 fn kill_one(owner: &Owner<'_>, role: &'static str, nth: usize, tally: &mut Tally) {
-    let mut child = spawn(role, owner.path, owner.lives);
+    let mut child = spawn(role, nth, owner.path, owner.lives);
     let out = BufReader::new(child.stdout.take().unwrap());
     let ready = out.lines().map_while(Result::ok).any(|line| line.ends_with("ready"));
     assert!(ready, "the client that plays '{role}' has ended by itself");
@@ -141,6 +157,10 @@ fn kill_one(owner: &Owner<'_>, role: &'static str, nth: usize, tally: &mut Tally
     let pid = child.id() as i32;
     let deadline = Instant::now() + Duration::from_secs(10);
     let books = loop {
+        if speaks(role, nth) {
+            // Whoever looks at the books waits for a welcome that is being written, so none would be killed within it.
+            break None;
+        }
         let books = owner.publisher.readers().into_iter().find(|c| c.pid == pid);
         if is_the_moment(role, nth, books.as_ref()) {
             break books;
@@ -149,6 +169,10 @@ fn kill_one(owner: &Owner<'_>, role: &'static str, nth: usize, tally: &mut Tally
         thread::yield_now();
     };
     child.kill().unwrap();
+    if speaks(role, nth) {
+        tally.spoke += 1;
+        tally.welcomed += usize::from(owner.publisher.readers().iter().any(|c| c.pid == pid));
+    }
     child.wait().unwrap();
     *tally.by_role.entry(role).or_insert(0) += 1;
     *tally.by_state.entry(state(role, books.as_ref())).or_insert(0) += 1;
@@ -292,15 +316,19 @@ fn clients_that_are_killed_leave_nothing_behind() {
         by_state,
         by_role,
         held,
+        spoke,
+        welcomed,
     } = tally;
     let (swept, lost) = (publisher.swept(), arena.stats().live);
     let produced = produced.load(Ordering::Relaxed);
     println!("kills={kills} by state {by_state:?} swept={swept} lost={lost} produced={produced} handed over={handed}");
     println!("by role dealt {by_role:?}; held at the kill by those who did nothing: {held}");
+    println!("of the hellos {spoke} were said, and at least {welcomed} of those were answered when they were killed");
     for counts in [&by_state, &by_role] {
         assert_eq!(counts.values().sum::<usize>(), kills);
         // Fewer are not dealt out evenly.
         if kills >= 2 * AT_ONCE * ROLES.len() {
+            assert!(welcomed > 0, "nobody was killed at its welcome");
             assert_eq!(counts.len(), ROLES.len(), "all that there are");
             let few = counts.iter().find(|(_, count)| *count * 20 < kills);
             assert!(few.is_none(), "below five in a hundred: {few:?}");

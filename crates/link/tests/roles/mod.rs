@@ -2,14 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
-use crate::raw::Raw;
+use crate::raw::{Raw, hello};
 use beamline_arena::{Arena, Pool, PoolConfig};
 use beamline_link::{ClientPolicy, Next, Place, Producer, ProducerOptions, Reader, ReaderOptions};
 use beamline_media::{Caps, Frame, FrameInfo, PixelFormat, Size};
 use std::{env, io::Write, path::Path, thread, time::Duration};
 
 pub(crate) const SIZE: Size = Size::new(64, 32);
-/// What a client is dealt: it is connected and says nothing; it was granted frames and reads none; it holds all that it may; the same, and
+/// What a client is dealt: it is connected, and every other one has just said its hello, whose answer none of them reads; it was granted frames and reads none; it holds all that it may; the same, and
 /// has raised a counter and not set its bit; it hands frames to another client; it fills frames; it reads and gives back as fast as it can.
 pub(crate) const ROLES: [&str; 7] = ["hello", "unread", "holding", BETWEEN, HANDING, "producing", "busy"];
 pub(crate) const BETWEEN: &str = "between counter and bit";
@@ -56,7 +56,10 @@ fn next(reader: &mut Reader) -> Frame {
 /// Plays a role until the end. Says `ready` once it is in the state that its name says.
 pub(crate) fn play(role: &str, path: &str) -> ! {
     if role == "hello" {
-        let _socket = Raw::connect(Path::new(path)).expect("the parent listens");
+        let socket = Raw::connect(Path::new(path)).expect("the parent listens");
+        if env::var_os("BEAMLINE_KILL_SPEAKS").is_some() {
+            socket.send(hello(HOLD).as_bytes()).expect("the parent hears");
+        }
         say("ready");
         park()
     }
