@@ -244,7 +244,13 @@ impl Service {
             let books = client.books();
             let ring = books.producing.iter().map(Producing::fd);
             let fds: Vec<_> = client.fds().into_iter().chain(ring).collect();
-            if !client.socket.send(&welcome, &fds)? {
+            let sent = client.socket.send(&welcome, &fds);
+            if !matches!(sent, Ok(true)) {
+                // One that was sent to us lives on with its sender, and would wake us for nobody.
+                if let Some(pidfd) = &client.pidfd {
+                    let _ = epoll::delete(&self.epoll, pidfd);
+                }
+                sent?;
                 return Err(Error::Protocol("a new client's socket is full".into()));
             }
         }
