@@ -1,7 +1,7 @@
 //! Clients that lie: whatever they say, send, write or do not do, the owner publishes, nobody else's frame changes, and no slot is lost.
 //!
 //! Each run is one client that joins (most of them), is granted something, and then does one of [`KINDS`] if it reads, one of [`FILLERS`]
-//! if it fills. Several do at once, over all of which an honest reader looks at every byte of every frame, when it comes and when it goes,
+//! if it fills, or lies before that ([`STRANGERS`]), or about its process ([`INVITED`]). Several do at once, over all of which an honest reader looks at every byte of every frame, when it comes and when it goes,
 //! also of those that others hand over; one that is stopped finds its own as they were, and others join late. One that fills has a stage of
 //! its own, in the memory of the same owner, with a reader before it.
 //! `BEAMLINE_HOSTILE_RUNS` says how many; 2000 unless it does.
@@ -20,7 +20,7 @@ use beamline_arena::{Arena, PoolConfig, Wait};
 use beamline_link::{Place, Reader};
 use beamline_media::{Frame, FrameError, FrameInfo, FramePool, PixelFormat};
 use bystanders::{SIZE, STOPPED, Seen, Stopped, honest, in_order, latecomers, produce};
-use lies::{FILLERS, Filler, KINDS, Liar, STRANGERS, Stage, Studio};
+use lies::{FILLERS, Filler, INVITED, KINDS, Liar, STRANGERS, Stage, Studio, dead};
 use raw::{Chance, Raw};
 use std::{
     collections::BTreeMap,
@@ -32,11 +32,12 @@ use std::{
 
 /// Hostile clients at once.
 const AT_ONCE: usize = 8;
+const KINDS_IN_ALL: usize = KINDS.len() + FILLERS.len() + INVITED.len() + STRANGERS.len();
 
 /// One run. Gives its kind, and whether it was past the hello and granted something when it lied.
 fn lie(studio: &Studio, stage: &Place, run: usize, chance: &mut Chance) -> (&'static str, bool) {
     let path = studio.publisher.place().path();
-    let mut kind = run % (KINDS.len() + FILLERS.len() + STRANGERS.len());
+    let mut kind = run % KINDS_IN_ALL;
     if let Some((name, act)) = KINDS.get(kind) {
         act(&Liar::join(path, studio), chance);
         return (name, true);
@@ -50,7 +51,11 @@ fn lie(studio: &Studio, stage: &Place, run: usize, chance: &mut Chance) -> (&'st
         stage.ends(studio, most);
         return (name, true);
     }
-    let (name, act) = STRANGERS[kind - FILLERS.len()];
+    kind -= FILLERS.len();
+    if let Some((name, act)) = INVITED.get(kind) {
+        return (name, act(studio, chance));
+    }
+    let (name, act) = STRANGERS[kind - INVITED.len()];
     act(&Raw::connect(path).expect("the owner listens"), chance);
     (name, false)
 }
@@ -80,6 +85,22 @@ fn write_all(pool: &FramePool) -> u64 {
     let right = |(n, frame): (usize, &Frame)| frame.plane_bytes(0).0.iter().all(|b| *b == n as u8);
     assert!(frames.iter().enumerate().all(right));
     u64::from(slots)
+}
+
+fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Those that stay for good are there: of the thread that watches sockets for all, of a dead process.
+fn open_fds_at_rest() -> usize {
+    dead();
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new(folder.path().join("studio").to_str().unwrap()).unwrap();
+    let studio = Studio::new(place, &Arena::default());
+    let mine = Arena::default().pool(PoolConfig::new("first"));
+    drop(Reader::connect(studio.publisher.place(), &mine, in_order(), &|| false).unwrap());
+    drop(studio);
+    open_fds()
 }
 
 /// Ends the threads beside when it is dropped.
@@ -174,6 +195,7 @@ fn clients_that_lie_hurt_nobody() {
     }
     let runs = std::env::var("BEAMLINE_HOSTILE_RUNS").ok().and_then(|n| n.parse().ok());
     let runs: usize = runs.unwrap_or(2000);
+    let fds = open_fds_at_rest();
     let folder = tempfile::tempdir().unwrap();
     let place = Place::new(folder.path().join("studio").to_str().unwrap()).unwrap();
     let arena = Arena::default();
@@ -215,13 +237,12 @@ fn clients_that_lie_hurt_nobody() {
     if runs >= by_kind.len() * 4 {
         assert!(told_why > 0, "nobody was told why");
         assert!(seen.handed > 0, "nothing was handed over");
-        assert_eq!(
-            by_kind.len(),
-            KINDS.len() + FILLERS.len() + STRANGERS.len(),
-            "all that there are"
-        );
+        assert_eq!(by_kind.len(), KINDS_IN_ALL, "all that there are");
     }
     let slots = write_all(&pool);
     // And nothing is left of what the stages had.
     until("the end of the producers' memory", || arena.stats().slots == slots);
+    drop((studio, pool));
+    until("the end of all fds", || open_fds() == fds);
+    println!("{fds} fds are open as before");
 }

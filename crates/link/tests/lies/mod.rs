@@ -1,12 +1,14 @@
 //! What hostile clients do, each in a function: before the hello, and past it with a grant in hand. Readers here; what they say when they hand
-//! over is in `passing.rs`, those who produce are in `producing.rs`.
+//! over is in `passing.rs`, those who produce are in `producing.rs`, those who were invited in `invited.rs`.
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod invited;
 mod passing;
 mod producing;
 mod stage;
 
+pub(crate) use invited::{INVITED, dead};
 pub(crate) use producing::FILLERS;
 pub(crate) use stage::{Filler, Stage};
 
@@ -352,7 +354,11 @@ impl<'a> Liar<'a> {
         // It would take what it hands to itself.
         let hello = hello(4).replace("\"hold\"", "\"take_handed\":true,\"hold\"");
         let (raw, said, fds) = joined(path, &hello);
-        let id = number(&said, "id");
+        Self::granted(raw, number(&said, "id"), fds, studio)
+    }
+
+    /// One that was welcomed waits for a grant.
+    fn granted(raw: Raw, id: u64, fds: Vec<OwnedFd>, studio: &'a Studio) -> Self {
         let [tell, returns, wake] = <[OwnedFd; 3]>::try_from(fds).unwrap();
         let (said, segment) = loop {
             let (said, fds) = raw.message(LONG).expect("a segment");
