@@ -12,7 +12,7 @@ use crate::{
     memory::{self, Memory},
     place::Place,
     produce::Host,
-    service::Service,
+    service::{Greeted, Service},
     socket::listen_at,
     watchers::Watchers,
     wire::{Caps as WireCaps, Failure, ToClient},
@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) shortage: Arc<Shortage>,
     pub(crate) watchers: Watchers,
     pub(crate) invitations: Invitations,
+    /// Of those who were invited, whose hello was read beside the thread.
+    pub(crate) greeted: Mutex<Vec<Greeted>>,
     pub(crate) host: Option<Host>,
     pub(crate) published: AtomicU64,
     pub(crate) swept: AtomicU64,
@@ -204,6 +206,7 @@ impl Publisher {
             shortage: Shortage::new(wake.try_clone().map_err(|e| Error::os("an eventfd", e))?),
             watchers: Watchers::default(),
             invitations: Invitations::default(),
+            greeted: Mutex::default(),
             host,
             published: AtomicU64::new(0),
             swept: AtomicU64::new(0),
@@ -317,7 +320,7 @@ impl Drop for Publisher {
     }
 }
 
-fn ring(eventfd: &OwnedFd) {
+pub(crate) fn ring(eventfd: &OwnedFd) {
     // Ours alone: a full counter means that the wake is under way.
     let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
 }

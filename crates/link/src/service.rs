@@ -5,6 +5,8 @@
 
 mod door;
 
+pub(crate) use door::Greeted;
+
 use crate::{
     client::{Client, Out},
     error::Error,
@@ -221,6 +223,7 @@ impl Service {
             (WAKE, _) => {
                 let _ = rustix::io::read(&self.shared.wake, &mut [0u8; 8]);
                 self.receive_invited();
+                self.receive_greeted();
             }
             (id, SOCKET) => {
                 if let Some(at) = self.strangers.iter().position(|s| s.id == id) {
@@ -336,6 +339,7 @@ impl Service {
             self.strangers.clear();
         }
         drop(self.shared.invitations.take());
+        drop(door::take_greeted(&self.shared));
         self.shared.watchers.clear();
         self.snapshot().iter().for_each(|c| c.retract());
     }

@@ -4,15 +4,19 @@
 
 mod raw;
 
+use beamline_arena::peer::refuse_fds;
 use beamline_link::{Limits, Place, Publisher, Reader};
 use beamline_media::{Caps, PixelFormat, Size};
 use raw::{Raw, hello};
 use rustix::{
-    fd::{AsFd, OwnedFd},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    net::sockopt,
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use std::{
     fs,
+    io::{ErrorKind, Write},
+    net::{TcpListener, TcpStream},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
@@ -78,4 +82,53 @@ fn an_owner_sleeps_though_one_that_left_before_its_welcome_keeps_its_pidfd() {
     let ran = time_of_the_owner() - before;
     assert!(ran < pause / 20, "of {pause:?} it ran {ran:?} for nobody");
     assert!(publisher.readers().is_empty());
+}
+
+/// A socket whose last `close` waits for as long as its maker likes: there is something to say, and nobody listens.
+fn lingers(listener: &TcpListener) -> (TcpStream, TcpStream) {
+    let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (theirs, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let bytes = vec![0; 1 << 20];
+    while !matches!(ours.write(&bytes), Err(e) if e.kind() == ErrorKind::WouldBlock) {}
+    sockopt::set_socket_linger(&ours, Some(Duration::from_secs(5))).unwrap();
+    (ours, theirs)
+}
+
+type Way<'a> = dyn Fn(&Raw, BorrowedFd<'_>) + 'a;
+
+#[test]
+fn an_fd_whose_close_takes_long_does_not_keep_the_owner_from_others() {
+    let _alone = alone();
+    let (_folder, publisher) = share();
+    let (listener, dead) = (TcpListener::bind("127.0.0.1:0").unwrap(), dead());
+    // For a pidfd, beside one, among more than a message may bring, with what comes after a hello.
+    let hello = hello(4);
+    let ways: [&Way<'_>; 4] = [
+        &|raw, fd| raw.send_with(hello.as_bytes(), &[fd]).unwrap(),
+        &|raw, fd| raw.send_with(hello.as_bytes(), &[dead.as_fd(), fd]).unwrap(),
+        &|raw, fd| raw.send_with(hello.as_bytes(), &[fd; 8]).unwrap(),
+        &|raw, fd| {
+            raw.send(hello.as_bytes()).unwrap();
+            // Too late, mostly, and then the kernel refuses it.
+            let _ = raw.send_with(b"{\"kind\":\"bye\",\"read\":0}", &[fd]);
+        },
+    ];
+    // Before Linux 6.16 whoever has been heard may still send fds.
+    let refuses = refuse_fds(&invited(&publisher).0).is_ok();
+    for (way, send) in ways.iter().enumerate().take(if refuses { 4 } else { 3 }) {
+        let (ours, _theirs) = lingers(&listener);
+        let raw = invited(&publisher);
+        send(&raw, ours.as_fd());
+        drop(ours);
+        let mut worst = Duration::ZERO;
+        for _ in 0..20 {
+            let began = Instant::now();
+            let looked = Reader::look(publisher.place());
+            worst = worst.max(began.elapsed());
+            assert!(looked.is_ok(), "way {way}: {looked:?} after {worst:?}");
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(worst < Duration::from_millis(500), "way {way}: {worst:?}");
+    }
 }

@@ -10,15 +10,19 @@ use crate::{
     invite::Invitation,
     peer::Peer,
     produce::{Produced, Producing},
-    publisher::lock,
+    publisher::{Shared, lock, ring},
     socket::{Received, Socket, accept_from},
     wire::{CROWDED, Caps as WireCaps, Failure, FromClient, Hello, Knock, ToClient},
 };
 use beamline_arena::Reservation;
 use beamline_media::{Caps, ErrorCode};
-use rustix::{event::epoll, fd::AsFd};
+use rustix::{
+    event::epoll,
+    fd::{AsFd, OwnedFd},
+};
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,7 +36,7 @@ const STRANGERS_OF_ONE: usize = 32;
 const ACCEPTS: usize = 16;
 
 /// A client that has not said hello.
-pub(super) struct Stranger {
+pub(crate) struct Stranger {
     pub(super) id: u64,
     socket: Socket,
     /// Who has connected; nobody knows it of those who were invited.
@@ -40,6 +44,13 @@ pub(super) struct Stranger {
     since: Instant,
     /// It may take its time: the child is perhaps not yet born.
     invitation: Option<Invitation>,
+}
+
+/// One that has said it, and who it is.
+pub(crate) struct Greeted {
+    stranger: Stranger,
+    hello: Hello,
+    peer: Peer,
 }
 
 impl Stranger {
@@ -122,27 +133,44 @@ impl Service {
     /// A stranger has something to say: a hello, or nothing that we understand.
     pub(super) fn greet(&mut self, at: usize) {
         let stranger = self.strangers.swap_remove(at);
-        let (hello, fds) = match stranger.socket.receive::<Knock>() {
-            Ok(Received::Message(Knock::Says(FromClient::Hello(hello)), fds)) => (hello, fds),
-            Ok(Received::Message(Knock::Foreign(failure), _)) => {
-                let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
-                return;
-            }
-            Ok(Received::Nothing) => return self.strangers.push(stranger),
-            Ok(Received::End) => return,
-            Ok(Received::Message(..)) => return scold(&stranger, "no hello"),
-            Err(error) => return scold(&stranger, &error.to_string()),
+        if stranger.invitation.is_some() {
+            let _ = epoll::delete(&self.epoll, stranger.socket.fd());
+            let shared = Arc::downgrade(&self.shared);
+            // At most one for each end that is out. Where no thread can be had, this one client is turned away.
+            let ear = thread::Builder::new().name("bl-hello".into());
+            let _ = ear.spawn(move || hear_invited(stranger, &shared));
+            return;
+        }
+        let hello = match hello(&stranger) {
+            Heard::Hello(hello, _) => hello,
+            Heard::Nothing => return self.strangers.push(stranger),
+            Heard::Wrong => return,
         };
+        // None: nobody is there to be served.
+        if let Some(peer) = Peer::connected(stranger.pid, &stranger.socket) {
+            self.seat(Greeted { stranger, hello, peer });
+        }
+    }
+
+    /// Those whose hello was read beside us.
+    pub(super) fn receive_greeted(&mut self) {
+        for greeted in take_greeted(&self.shared) {
+            if self
+                .watch(greeted.stranger.socket.fd(), greeted.stranger.id, SOCKET, false)
+                .is_ok()
+            {
+                self.seat(greeted);
+            }
+        }
+    }
+
+    /// Somebody who has said a hello is served, or told why not.
+    fn seat(&mut self, greeted: Greeted) {
+        let Greeted { stranger, hello, peer } = greeted;
         if let Err(failure) = self.may_join(&hello) {
             let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
             return;
         }
-        let peer = match &stranger.invitation {
-            Some(_) => Some(Peer::invited(&hello, fds, &stranger.socket)),
-            None => Peer::connected(stranger.pid, &stranger.socket),
-        };
-        // Nobody is there to be served.
-        let Some(peer) = peer else { return };
         let shared = Arc::clone(&self.shared);
         // Until it is among the readers: whoever changes the memory then finds it there. One that produces brings its own.
         let reads = !hello.look && !hello.watch && hello.produce.is_none();
@@ -265,6 +293,53 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// What a stranger had to say.
+enum Heard {
+    Hello(Hello, Vec<OwnedFd>),
+    Nothing,
+    /// No hello of ours; it was told so.
+    Wrong,
+}
+
+fn hello(stranger: &Stranger) -> Heard {
+    match stranger.socket.receive::<Knock>() {
+        Ok(Received::Message(Knock::Says(FromClient::Hello(hello)), fds)) => return Heard::Hello(hello, fds),
+        Ok(Received::Nothing) => return Heard::Nothing,
+        Ok(Received::Message(Knock::Foreign(failure), _)) => {
+            let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
+        }
+        Ok(Received::End) => {}
+        Ok(Received::Message(..)) => scold(stranger, "no hello"),
+        Err(error) => scold(stranger, &error.to_string()),
+    }
+    Heard::Wrong
+}
+
+/// Reads the hello of one that was invited, and who it is. It may send fds, and the last `close` of one takes as long as its maker likes
+/// (of a socket that lingers, of a file of his own file system): that is nothing for a thread that others wait for.
+fn hear_invited(stranger: Stranger, shared: &Weak<Shared>) {
+    let Heard::Hello(hello, fds) = hello(&stranger) else {
+        return;
+    };
+    let peer = Peer::invited(&hello, fds, &stranger.socket);
+    // From now on no fds come; what came before with more than the hello must not be closed elsewhere. Nobody who waits for a welcome speaks.
+    if stranger.socket.wait(Duration::ZERO) {
+        return scold(&stranger, "more than a hello");
+    }
+    let Some(shared) = shared.upgrade() else { return };
+    lock(&shared.greeted).push(Greeted { stranger, hello, peer });
+    ring(&shared.wake);
+    // The share's thread may have ended before it could see that.
+    if shared.closed.load(Ordering::SeqCst) {
+        drop(take_greeted(&shared));
+    }
+}
+
+/// Those whose hello was read since this was last asked.
+pub(super) fn take_greeted(shared: &Shared) -> Vec<Greeted> {
+    std::mem::take(&mut lock(&shared.greeted))
 }
 
 fn scold(stranger: &Stranger, wrong: &str) {
