@@ -269,6 +269,9 @@ fn what_a_producer_has_filled_is_never_written_in_its_place_by_the_owner() {
     drop(producer);
     studio.until_live(1);
     // Nobody else holds it, but a process that maps it might write it beside us.
-    let frame = studio.frame().try_into_mut().expect_err("it is the producer's to write");
+    let frame = studio
+        .frame()
+        .try_into_mut()
+        .expect_err("it is the producer's to write");
     assert_eq!(frame.plane_bytes(0).0[0], 7);
 }

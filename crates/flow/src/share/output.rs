@@ -134,7 +134,7 @@ impl SharedOutput {
     /// Shows a frame to readers: at once, where it lies; whoever writes to it meanwhile changes what they see. Only a frame that must be
     /// copied waits for memory as [`SharedOutput::frame`] does.
     ///
-    /// Thread: any, one at a time. Cost: some 50 ns per reader.
+    /// Thread: any, one at a time. Cost: as [`beamline_link::Publisher::publish`].
     ///
     /// # Errors
     /// [`Error::Order`] for a timestamp that does not rise, [`Error::Argument`] for none: the output lives on. [`Error::State`] before
