@@ -388,6 +388,23 @@ mod tests {
     }
 
     #[test]
+    fn seeds_of_the_fuzz_target_are_entries_that_are_taken() {
+        let seeds: [&[u8]; 3] = [
+            include_bytes!("../../../fuzz/seeds/link_messages/i420"),
+            include_bytes!("../../../fuzz/seeds/link_messages/two-slots"),
+            include_bytes!("../../../fuzz/seeds/link_messages/four-slots"),
+        ];
+        let slots = seeds.map(|seed| {
+            let mut words = [0; WORDS];
+            for (word, bytes) in words.iter_mut().zip(seed.chunks_exact(8)) {
+                *word = u64::from_le_bytes(bytes.try_into().unwrap());
+            }
+            FrameMessage::decode(&words).map(|message| message.slot_count)
+        });
+        assert_eq!(slots, [Ok(1), Ok(2), Ok(4)]);
+    }
+
+    #[test]
     fn every_field_out_of_its_range_is_refused() {
         let with = |index: usize, word: u64| {
             let mut words = message().encode();
