@@ -324,7 +324,8 @@ fn of_a_frame_with_a_segment_that_cannot_be_told_of_now_nothing_is_granted_and_i
         let message = reader.entry(known as u32);
         assert_eq!(message.slot_count, PLANES);
         drop(reader);
-        studio.until("the return of all", |studio| studio.live() == 0);
-        assert_eq!(studio.publisher.swept() as usize, PLANES);
+        studio.until("the return of all", |studio| {
+            (studio.live(), studio.publisher.swept() as usize) == (0, PLANES)
+        });
     }
 }
