@@ -36,7 +36,7 @@ pub struct ClientInfo {
     pub pid: i32,
     /// Whether it fills frames instead of reading them; what it holds are empty ones then, and those that it has filled and not let go.
     pub produces: bool,
-    /// Frames that it holds, or was told of and has not read.
+    /// Frames that it holds, or was told of and has not read; one that lies in several slots counts as so many.
     pub held: u32,
     /// Frames that were told and, as it says, not read.
     pub behind: u32,
