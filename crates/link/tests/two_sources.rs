@@ -1,6 +1,5 @@
-//! Two sources with pictures of one size in one arena: a client of one share is given no byte of the other's, whatever it maps.
+//! Two sources with pictures of one size in one arena: a client of one share is given no byte of the other's in all the memory that it gets.
 
-#![expect(unsafe_code, reason = "maps all that a client is given, and reads it")]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,19 +11,16 @@ mod raw;
 use beamline_arena::{
     Access, Arena, PoolConfig, SharedPage, Wait,
     grant::{Entry, ReturnPage, TellPage, Told, WORDS},
-    page_size,
 };
 use beamline_link::{FrameMessage, Limits, Place, Publisher, ToClient};
 use beamline_media::{Caps, Frame, FrameInfo, FramePool, PixelFormat, Size};
 use raw::{Raw, hello};
-use rustix::{
-    fd::{AsFd, BorrowedFd, OwnedFd},
-    mm::{MapFlags, ProtFlags, mmap, munmap},
-};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::{
     collections::{BTreeSet, VecDeque},
+    fs::File,
+    os::unix::fs::FileExt,
     path::Path,
-    ptr::{NonNull, null_mut},
     thread,
     time::{Duration, Instant},
 };
@@ -90,36 +86,29 @@ impl Source {
     }
 }
 
-/// All of a file, mapped to be read.
-struct Map {
+/// All of a file that a client was given, kept open: what it may map it may read as well.
+struct Memory {
+    fd: File,
     file: u64,
-    at: NonNull<u8>,
-    len: usize,
     /// Whether pictures lie in it; else it is a page of the link, where numbers stand.
     pictures: bool,
 }
 
-impl Map {
+impl Memory {
     /// `None` for what has no memory: an eventfd.
-    fn of(fd: &OwnedFd, pictures: bool) -> Option<Self> {
-        let len = rustix::fs::fstat(fd).unwrap().st_size as usize;
-        let some = len.max(page_size());
-        // SAFETY: a new mapping where the kernel likes; nothing is replaced.
-        let at = unsafe { mmap(null_mut(), some, ProtFlags::READ, MapFlags::SHARED, fd, 0) }.ok()?;
-        let (file, at) = (file(fd.as_fd()), NonNull::new(at.cast()).unwrap());
-        assert!(len > 0, "memory without a size");
-        Some(Map {
-            file,
-            at,
-            len,
-            pictures,
+    fn of(fd: OwnedFd, pictures: bool) -> Option<Self> {
+        let (file, fd) = (file(fd.as_fd()), File::from(fd));
+        let about = fd.metadata().unwrap();
+        about.is_file().then(|| {
+            assert!(about.len() > 0, "memory without a size");
+            Memory { fd, file, pictures }
         })
     }
 
     /// How often a byte stands there; in a page of the link eight in a row count, since single ones are parts of numbers.
     fn count(&self, byte: u8) -> usize {
-        // SAFETY: within the mapping, which lives as long as this value; others may write there meanwhile.
-        let bytes = (0..self.len).map(|i| unsafe { self.at.add(i).read_volatile() });
+        let mut bytes = vec![0; self.fd.metadata().unwrap().len() as usize];
+        self.fd.read_exact_at(&mut bytes, 0).unwrap();
         let (mut row, mut found) = (0, 0);
         for there in bytes {
             row = if there == byte { row + 1 } else { 0 };
@@ -129,19 +118,12 @@ impl Map {
     }
 }
 
-impl Drop for Map {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `of` with this length, and not used afterwards.
-        unsafe { munmap(self.at.as_ptr().cast(), self.len) }.unwrap();
-    }
-}
-
-/// The link of one who maps whatever it is given, and lets go of nothing; else it reads as it should, so that it is given more.
+/// The link of one who keeps whatever it is given, and lets go of nothing; else it reads as it should, so that it is given more.
 struct Client {
     raw: Raw,
     tell: SharedPage<TellPage>,
     returns: SharedPage<ReturnPage>,
-    maps: Vec<Map>,
+    memory: Vec<Memory>,
     read: u32,
 }
 
@@ -150,25 +132,26 @@ impl Client {
         let raw = Raw::connect(path).unwrap();
         raw.send(hello(4).as_bytes()).unwrap();
         let (welcome, fds) = raw.message(SOON).unwrap();
-        let maps: Vec<_> = fds.iter().filter_map(|fd| Map::of(fd, false)).collect();
+        let copies = fds.iter().map(|fd| fd.try_clone().unwrap());
+        let memory: Vec<_> = copies.filter_map(|fd| Memory::of(fd, false)).collect();
         let [tell, returns, _wake] = <[OwnedFd; 3]>::try_from(fds).expect(&welcome);
-        assert_eq!(maps.len(), 2, "its bell is no memory");
+        assert_eq!(memory.len(), 2, "its bell is no memory");
         Client {
             tell: SharedPage::attach(tell, Access::Read).unwrap(),
             returns: SharedPage::attach(returns, Access::Shared).unwrap(),
             raw,
-            maps,
+            memory,
             read: 0,
         }
     }
 
-    /// Hears what it is told, maps what comes, gives frames back.
+    /// Hears what it is told, keeps what comes, gives frames back.
     fn goes_on(&mut self) {
         while let Some((message, fds)) = self.raw.message(Duration::ZERO) {
             let pictures = match serde_json::from_str(&message).unwrap() {
                 ToClient::Segment { .. } => true,
                 ToClient::Forget { number } => {
-                    // So it says; its mapping stays.
+                    // So it says, and keeps it.
                     let forgot = format!("{{\"kind\":\"forgot\",\"number\":{number}}}");
                     self.raw.send(forgot.as_bytes()).unwrap();
                     false
@@ -176,7 +159,8 @@ impl Client {
                 _ => false,
             };
             assert_eq!(fds.len(), usize::from(pictures), "{message}");
-            self.maps.extend(fds.iter().map(|fd| Map::of(fd, pictures).unwrap()));
+            self.memory
+                .extend(fds.into_iter().map(|fd| Memory::of(fd, pictures).unwrap()));
         }
         let mut words: Entry = [0; WORDS];
         while self.tell.read(self.read, &mut words) == Told::Entry {
@@ -191,17 +175,17 @@ impl Client {
     }
 
     fn finds(&self, byte: u8) -> usize {
-        count(&self.maps, byte)
+        count(&self.memory, byte)
     }
 }
 
-fn count(maps: &[Map], byte: u8) -> usize {
-    maps.iter().map(|map| map.count(byte)).sum()
+fn count(memory: &[Memory], byte: u8) -> usize {
+    memory.iter().map(|one| one.count(byte)).sum()
 }
 
 /// Files with pictures in them.
-fn pictures(maps: &[Map]) -> BTreeSet<u64> {
-    maps.iter().filter(|map| map.pictures).map(|map| map.file).collect()
+fn pictures(memory: &[Memory]) -> BTreeSet<u64> {
+    memory.iter().filter(|one| one.pictures).map(|one| one.file).collect()
 }
 
 /// Two sources publish by turns, and their clients read; every now and then these look at all that they have.
@@ -220,7 +204,7 @@ fn both_publish(one: &mut Source, two: &mut Source, clients: [&mut Client; 2]) {
     }
     for (client, source) in [(of_one, one), (of_two, two)] {
         assert!(client.finds(source.byte) > 0, "it does see its own source");
-        assert!(pictures(&client.maps).is_subset(&source.files), "and no other file");
+        assert!(pictures(&client.memory).is_subset(&source.files), "and no other file");
         assert!(client.read > FRAMES / 2, "{}", client.read);
     }
 }
@@ -238,7 +222,7 @@ fn a_client_of_one_share_can_reach_no_byte_of_another_source_present_or_past() {
 
     // One source ends: its memory is gone, but for what its client has mapped.
     let past = (b.byte, b.files.clone());
-    let (before, maps) = (arena.stats().bytes, std::mem::take(&mut of_b.maps));
+    let (before, maps) = (arena.stats().bytes, std::mem::take(&mut of_b.memory));
     drop((b, of_b));
     until("the end of its memory", || arena.stats().bytes < before);
     // And another begins, with pictures as large.
@@ -260,7 +244,7 @@ fn a_client_of_one_share_can_reach_no_byte_of_another_source_present_or_past() {
     assert!(a.files.is_disjoint(&past.1) && a.files.is_disjoint(&c.files));
     println!(
         "looked at {:?} segments of three sources",
-        [&of_a.maps, &maps, &of_c.maps].map(|maps| pictures(maps).len())
+        [&of_a.memory, &maps, &of_c.memory].map(|maps| pictures(maps).len())
     );
 }
 
