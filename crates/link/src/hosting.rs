@@ -69,6 +69,9 @@ impl Service {
     /// What one that is gone has said and we have not heard: as much as its socket holds.
     pub(crate) fn hear_last_words(&self, client: &Client) {
         for _ in 0..LAST_WORDS {
+            if !client.is_heard() {
+                return;
+            }
             let Ok(Received::Message(message, _)) = client.socket.receive::<FromClient>() else {
                 return;
             };

@@ -179,6 +179,13 @@ impl Client {
         Ok(std::mem::take(&mut producing.heard))
     }
 
+    /// Whether what a producer says is still heard: it has not said its last word, nor what it must not.
+    pub(crate) fn is_heard(&self) -> bool {
+        let books = self.books();
+        let producing = books.producing.as_ref();
+        !books.cut_off && producing.is_some_and(|p| !p.deaf && p.broken.is_none() && !p.over)
+    }
+
     pub(crate) fn look_at_producer(&self, books: &mut Books) -> Out {
         let Books {
             granted,

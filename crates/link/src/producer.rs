@@ -346,10 +346,12 @@ impl Producer {
 
     /// There is room for it in the socket, and for the newest format, even where the owner has read nothing of what was said before.
     fn last_word(&mut self, message: &FromClient) -> Result<(), Error> {
-        if let Some(caps) = self.owed.take() {
-            self.say(&FromClient::Caps(caps))?;
+        if let Some(caps) = self.owed.take()
+            && !self.say(&FromClient::Caps(caps.clone()))?
+        {
+            self.owed = Some(caps);
         }
-        if self.say(message)? {
+        if self.owed.is_none() && self.say(message)? {
             Ok(())
         } else {
             Err(Error::Timeout(self.name.clone()))

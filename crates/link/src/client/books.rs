@@ -78,6 +78,8 @@ pub(crate) struct Books {
     pub(crate) frames: u64,
     pub(super) dropped: u64,
     pub(crate) gone: bool,
+    /// It has said what it must not: nothing more is heard of it.
+    pub(crate) cut_off: bool,
     /// It has said goodbye, and is kept for what it holds.
     pub(super) leaving: bool,
     /// What it may hold, where the source's memory is known.

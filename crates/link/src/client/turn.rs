@@ -96,6 +96,7 @@ impl Client {
             "{}",
             failure.message
         );
+        self.books().cut_off = true;
         let _ = self.socket.send(&ToClient::Refused(failure), &[]);
     }
 }
