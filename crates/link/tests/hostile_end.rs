@@ -10,7 +10,7 @@ use beamline_media::{Caps, PixelFormat, Size};
 use raw::{Raw, hello};
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    net::sockopt,
+    net::{Shutdown, shutdown, sockopt},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use std::{
@@ -69,9 +69,16 @@ fn an_owner_sleeps_though_one_that_left_before_its_welcome_keeps_its_pidfd() {
     let dead = dead();
     for _ in 0..50 {
         let raw = invited(&publisher);
+        // It hears nothing any more, and its end is still open when its hello is looked at: it cannot be welcomed, and that is met late.
+        shutdown(&raw.0, Shutdown::Read).unwrap();
         raw.send_with(hello(4).as_bytes(), &[dead.as_fd()]).unwrap();
-        drop(raw);
-        // It has heard that one before the next comes.
+        // The owner lets go of it when it has tried; a second word before that would be another reason.
+        thread::sleep(Duration::from_millis(10));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while raw.send(b"are you there?").is_ok() {
+            assert!(Instant::now() < deadline, "it is kept");
+            thread::sleep(Duration::from_millis(1));
+        }
         Reader::look(publisher.place()).unwrap();
     }
     let pause = Duration::from_millis(300);

@@ -21,7 +21,7 @@ use rustix::{
     fd::{AsFd, OwnedFd},
 };
 use std::{
-    sync::{Arc, PoisonError, Weak, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -90,7 +90,11 @@ impl Service {
 
     /// Ends that were made for children.
     pub(super) fn receive_invited(&mut self) {
-        for (socket, invitation) in self.shared.invitations.take() {
+        let all = self.shared.invitations.take();
+        if self.listener.is_none() {
+            return;
+        }
+        for (socket, invitation) in all {
             self.receive(socket, 0, Some(invitation));
         }
     }
@@ -137,8 +141,21 @@ impl Service {
             let _ = epoll::delete(&self.epoll, stranger.socket.fd());
             let shared = Arc::downgrade(&self.shared);
             // At most one for each end that is out. Where no thread can be had, this one client is turned away.
-            let ear = thread::Builder::new().name("bl-hello".into());
-            let _ = ear.spawn(move || hear_invited(stranger, &shared));
+            let (one, other) = (Arc::new(Mutex::new(Some(stranger))), thread::Builder::new());
+            let stranger = Arc::clone(&one);
+            let heard = other.name("bl-hello".into()).spawn(move || {
+                let stranger = lock(&stranger).take();
+                stranger
+                    .into_iter()
+                    .for_each(|stranger| hear_invited(stranger, &shared));
+            });
+            if heard.is_err()
+                && let Some(stranger) = lock(&one).take()
+            {
+                let message = "the share's owner can start no thread to hear this process: try again with another end";
+                let failure = Failure::new(ErrorCode::Busy, CROWDED, message);
+                let _ = stranger.socket.send(&ToClient::Refused(failure), &[]);
+            }
             return;
         }
         let hello = match hello(&stranger) {
@@ -154,7 +171,11 @@ impl Service {
 
     /// Those whose hello was read beside us.
     pub(super) fn receive_greeted(&mut self) {
-        for greeted in take_greeted(&self.shared) {
+        let all = take_greeted(&self.shared);
+        if self.listener.is_none() {
+            return;
+        }
+        for greeted in all {
             if self
                 .watch(greeted.stranger.socket.fd(), greeted.stranger.id, SOCKET, false)
                 .is_ok()
@@ -320,11 +341,16 @@ fn hello(stranger: &Stranger) -> Heard {
 /// Reads the hello of one that was invited, and who it is. It may send fds, and the last `close` of one takes as long as its maker likes
 /// (of a socket that lingers, of a file of his own file system): that is nothing for a thread that others wait for.
 fn hear_invited(stranger: Stranger, shared: &Weak<Shared>) {
+    // It is there already, but for a wake that was none.
+    if !stranger.socket.wait(HELLO_PATIENCE) {
+        return;
+    }
     let Heard::Hello(hello, fds) = hello(&stranger) else {
         return;
     };
     let peer = Peer::invited(&hello, fds, &stranger.socket);
-    // From now on no fds come; what came before with more than the hello must not be closed elsewhere. Nobody who waits for a welcome speaks.
+    // From now on no fds come (Linux 6.16 and newer); what came before with more than the hello must not be closed elsewhere. Nobody who waits
+    // for a welcome speaks.
     if stranger.socket.wait(Duration::ZERO) {
         return scold(&stranger, "more than a hello");
     }
