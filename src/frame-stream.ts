@@ -94,8 +94,8 @@ export class FrameStream implements AsyncIterable<VideoFrame> {
 
   /**
    * The same frames for other processes of this user, in the same memory: they say `openCapture('shared:' + name)`. A name holds letters,
-   * digits, `-`, `_` and `.`, or is the path of a socket. Frames that are another process's themselves (a capture of `shared:…`) are
-   * copied once each.
+   * digits, `-`, `_` and `.`, or is the path of a socket. Frames that are another process's themselves (a capture of `shared:…`, but
+   * not one with `host`) are copied once each.
    *
    * Rejects with `BeamlineError`: `Busy` when the name is taken, `InvalidConfig` when it cannot be one.
    */

@@ -3,9 +3,10 @@
 //! Frames of another process (a capture of `shared:…`) lie in memory that is not ours to give away: they are copied once, and counted.
 
 use super::{Inner, shows};
-use crate::{Error, FrameStream, Pop, Runtime, input::Pacer, still::copy_frame};
+use crate::{Error, FrameStream, Pop, Runtime, input::Pacer, still::copy_into};
+use beamline_arena::Wait;
 use beamline_link::Failure;
-use beamline_media::{Caps, Frame, FramePool};
+use beamline_media::{Caps, Frame, FrameError, FramePool};
 use std::{sync::Arc, time::Duration};
 
 /// How soon a wish to stop is seen.
@@ -31,7 +32,12 @@ impl Driver {
     pub(super) fn run(mut self) {
         while !self.share.cancel.is_cancelled() {
             match self.frames.pop_timeout(TURN) {
-                Pop::Item(held) => self.publish(&held.frame),
+                Pop::Item(held) => {
+                    if let Err(error) = self.publish(&held.frame) {
+                        self.share.publisher.end(Some(failure(&error)));
+                        return;
+                    }
+                }
                 Pop::Empty => {}
                 Pop::End(error) => {
                     self.share.publisher.end(error.as_deref().map(failure));
@@ -41,11 +47,12 @@ impl Driver {
         }
     }
 
-    fn publish(&mut self, frame: &Frame) {
+    /// An error: none of its pictures can be shown.
+    fn publish(&mut self, frame: &Frame) -> Result<(), Error> {
         if let (Some(pacer), Some(at)) = (&mut self.pacer, frame.info().timestamp_us)
             && !pacer.wait_for(at, &self.share.cancel, &|| false)
         {
-            return;
+            return Ok(());
         }
         let copy;
         let frame = if shows(frame) {
@@ -57,10 +64,11 @@ impl Driver {
                     &copy
                 }
                 // Readers miss this one, as they do where a source finds no memory for it.
-                Err(error) => {
+                Err(Error::Frame(FrameError::Memory(error))) => {
                     tracing::debug!(%error, "a frame is not shared");
-                    return;
+                    return Ok(());
                 }
+                Err(error) => return Err(error),
             }
         };
         let info = frame.info();
@@ -70,12 +78,15 @@ impl Driver {
             self.share.publisher.set_caps(&self.caps);
         }
         self.share.publisher.publish(frame);
+        Ok(())
     }
 
     fn copy(&mut self, frame: &Frame) -> Result<Frame, Error> {
         let Driver { own, runtime, .. } = self;
         let pool = own.get_or_insert_with(|| runtime.frame_pool("share"));
-        copy_frame(runtime, frame, pool)
+        let copy = copy_into(frame, |info| Ok(pool.acquire(info, Wait::Grow)?))?;
+        runtime.copies.add(1);
+        Ok(copy)
     }
 }
 
