@@ -133,7 +133,7 @@ impl SizeClass {
     fn acquire_slowly(&self, wait: Wait<'_>) -> Result<SlotMut, Error> {
         let inner = &self.0;
         let slots = inner.pool.config.slots;
-        let more = (slots / 2).max(2);
+        let more = inner.at_most((slots / 2).max(2));
         if inner.bank_count.load(Ordering::Acquire) == 0 {
             return match wait {
                 // Who never grows it again gets all that he was promised, or none.
@@ -281,10 +281,10 @@ impl ClassInner {
             .expect("a lease names a bank that exists")
     }
 
-    /// As many of these slots as the budgets can hold when nothing else is there, one at least.
+    /// As many of these slots as the budgets can hold beside those of this class when nothing else is there, one at least.
     fn at_most(&self, slots: u32) -> u32 {
         let fit = u32::try_from(self.pool.budget() / self.slot_size as u64).unwrap_or(u32::MAX);
-        fit.clamp(1, slots)
+        fit.saturating_sub(self.slots()).clamp(1, slots)
     }
 
     pub(crate) fn slot_ptr(&self, bank: u32, slot: u32) -> NonNull<u8> {

@@ -71,8 +71,8 @@ pub(crate) struct PoolInner {
 pub struct PoolConfig {
     /// Who it belongs to, for messages and `/proc/PID/maps`.
     pub label: String,
-    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many. Pictures so large that the budgets could never
-    /// hold as many have fewer in the first, for those who can grow it.
+    /// Slots of the first segment of each size, 1 to 64. Further segments have half as many. Where the budgets could never hold as many, a
+    /// segment has fewer, for those who can grow it; what others use now is waited for instead.
     pub slots: u32,
     /// Bytes that the pool may use; the arena's budget holds besides.
     pub max_bytes: u64,

@@ -140,7 +140,8 @@ fn is_full(error: &beamline_arena::Error) -> bool {
 
 fn wait_for_slot(pool: &Arc<FramePool>, info: FrameInfo, cancel: &Cancel) -> Result<FrameMut, Error> {
     match pool.acquire(info, Wait::Never) {
-        Err(FrameError::Memory(beamline_arena::Error::Empty { .. })) => {}
+        // The first ones may be on their way back from others.
+        Err(FrameError::Memory(error)) if is_full(&error) => {}
         other => return Ok(other?),
     }
     let woken = Arc::clone(pool);

@@ -112,7 +112,7 @@ impl Held {
         }
     }
 
-    /// The same frame for writing, when nobody else holds its memory: one atomic step.
+    /// The same frame for writing, when nobody else holds its memory and no other process may write it: one atomic step.
     ///
     /// # Errors
     /// The frame, unchanged, when somebody else does: then copy it.

@@ -248,7 +248,7 @@ impl Frame {
         one.into_iter().chain(distinct)
     }
 
-    /// The frame for writing, when nobody else holds its memory and it lies in one slot.
+    /// The frame for writing, when nobody else holds its memory, no other process may write it, and it lies in one slot.
     ///
     /// # Errors
     /// The frame itself, unchanged: then copy it.
