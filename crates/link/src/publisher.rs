@@ -235,8 +235,8 @@ impl Publisher {
 
     /// Shows a frame to every reader. Never waits: who has no room is served by his policy.
     ///
-    /// Thread: the source's, one at a time. Cost: some 0.26 µs per reader that is awake and has room, its own reading and giving back included (row `grant` of
-    /// `benches/RESULTS.md`), and a futex call for one that sleeps.
+    /// Thread: the source's, one at a time. Cost: some 0.26 µs per reader that is awake and has room, its own reading and
+    /// giving back included (row `grant` of `benches/RESULTS.md`), and a futex call for one that sleeps.
     pub fn publish(&self, frame: &Frame) {
         self.shared.publish(frame);
         if self.shared.dozing.load(Ordering::SeqCst) && self.shared.dozing.swap(false, Ordering::SeqCst) {

@@ -141,16 +141,17 @@ impl Service {
             let _ = epoll::delete(&self.epoll, stranger.socket.fd());
             let shared = Arc::downgrade(&self.shared);
             // At most one for each end that is out. Where no thread can be had, this one client is turned away.
-            let (one, other) = (Arc::new(Mutex::new(Some(stranger))), thread::Builder::new());
-            let stranger = Arc::clone(&one);
-            let heard = other.name("bl-hello".into()).spawn(move || {
-                let stranger = lock(&stranger).take();
-                stranger
-                    .into_iter()
-                    .for_each(|stranger| hear_invited(stranger, &shared));
+            // Ours again when none can: a thread that is not started drops what it was given.
+            let kept = Arc::new(Mutex::new(Some(stranger)));
+            let given = Arc::clone(&kept);
+            let started = thread::Builder::new().name("bl-hello".into()).spawn(move || {
+                let stranger = lock(&given).take();
+                if let Some(stranger) = stranger {
+                    hear_invited(stranger, &shared);
+                }
             });
-            if heard.is_err()
-                && let Some(stranger) = lock(&one).take()
+            if started.is_err()
+                && let Some(stranger) = lock(&kept).take()
             {
                 let message = "the share's owner can start no thread to hear this process: try again with another end";
                 let failure = Failure::new(ErrorCode::Busy, CROWDED, message);
